@@ -1,0 +1,43 @@
+"""The record every command emits and reads, and the answers models give."""
+
+from summarise.schemas.record import (
+    SCHEMA_NAME,
+    Actor,
+    ActorKind,
+    Attribution,
+    Claim,
+    DocumentInfo,
+    Evidence,
+    Grounding,
+    Offsets,
+    Polarity,
+    RecipeInfo,
+    Record,
+    Ref,
+    RunInfo,
+    Stance,
+    StanceLabel,
+    UsageInfo,
+    Warning_,
+)
+
+__all__ = [
+    "SCHEMA_NAME",
+    "Actor",
+    "ActorKind",
+    "Attribution",
+    "Claim",
+    "DocumentInfo",
+    "Evidence",
+    "Grounding",
+    "Offsets",
+    "Polarity",
+    "RecipeInfo",
+    "Record",
+    "Ref",
+    "RunInfo",
+    "Stance",
+    "StanceLabel",
+    "UsageInfo",
+    "Warning_",
+]

@@ -1,0 +1,64 @@
+"""What a model answers in the ``single`` strategy: compact rows over numbered sentences.
+
+Invariant: key names are short because output tokens are the cost; their meaning stands in the
+descriptions, which travel with the JSON Schema. Lists are bounded, so a small model cannot run away.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from summarise.schemas.record import ActorKind, Polarity, StanceLabel
+
+Words = Annotated[str, Field(min_length=1, max_length=600)]
+Name = Annotated[str, Field(min_length=1, max_length=120)]
+SentenceNumber = Annotated[int, Field(ge=1, description="number of the sentence it stands in")]
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ActorRow(_Row):
+    """One actor."""
+
+    name: Name = Field(description="fullest name in the text")
+    kind: ActorKind
+    role: str | None = Field(max_length=120, description="office or role, in the text's words")
+
+
+class ClaimRow(_Row):
+    """One claim."""
+
+    s: SentenceNumber
+    who: Name = Field(description="name of who asserts or denies it; <author> for the article itself")
+    cue: str = Field(max_length=80, description="the words that attribute it, copied; empty if none")
+    says: Words = Field(description="the claim's content, copied from the sentence, without who and cue")
+    pol: Polarity
+
+
+class StanceRow(_Row):
+    """One stance."""
+
+    s: SentenceNumber
+    holder: Name
+    target: Name
+    label: StanceLabel
+    words: Words = Field(description="the words that show it, copied from the sentence")
+
+
+class SingleAnswer(_Row):
+    """Everything about one document or chunk."""
+
+    actors: list[ActorRow] = Field(max_length=30)
+    claims: list[ClaimRow] = Field(max_length=40)
+    stances: list[StanceRow] = Field(max_length=20)
+    abstract: str = Field(min_length=1, max_length=900, description="two or three neutral sentences")
+
+
+class AbstractAnswer(_Row):
+    """The abstract of a document that was read in several chunks."""
+
+    abstract: str = Field(min_length=1, max_length=900, description="two or three neutral sentences")

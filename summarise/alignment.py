@@ -1,0 +1,266 @@
+"""How close a quote comes to a stretch of text, and whether what differs changes its meaning.
+
+Invariant: a :class:`Verdict` is ``close`` only if the alignment score reaches :data:`CLOSE`, and
+``faithful`` only if, besides, every word of the quote stands in the stretch in the same order and no
+negation, hedge, number, unit, date, name or role word was changed, inserted or dropped. What the
+closed lexicon of :mod:`summarise.wording` cannot judge is refused, not waved through.
+
+Source of the method: a fitting alignment (Needleman & Wunsch 1970, with free ends on the text's
+side) over items of meaning; the score is the Indel (Dice) similarity of rapidfuzz, weighted. A pair
+of guard items that differ aligns as a "clash", so that "40 people" finds "70 people" and is called a
+conflict instead of being lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from rapidfuzz.distance import OSA
+
+from summarise.lexicon import REPORTING, bare, inflected, opposed
+from summarise.wording import GUARDS, Item, Kind, role_class
+
+# Chosen by `python bench/grounding/compare.py --sweep`: see docs/quality-grounding.md.
+CLOSE = 0.75
+_CLASH = 0.3  # what a differing pair of guards earns: enough to align, too little to look like a match
+_INFLECTED, _MISSPELT = 0.95, 0.85
+_SKIP_TEXT, _SKIP_QUOTE, _SKIP_ELIDED = 0.15, 0.5, 0.001  # per unit of weight
+_LARGEST = 400_000  # cells; a quote of some 500 words: longer ones are copied whole or not grounded
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One alignment: items ``first..last`` (inclusive) of the stretch, its score and what it means."""
+
+    first: int
+    last: int
+    score: float
+    close: bool
+    faithful: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    quote: int
+    text: int
+    earned: float
+
+    @property
+    def clash(self) -> bool:
+        return self.earned <= _CLASH
+
+
+def judge(quote: Sequence[Item], text: Sequence[Item], elided: frozenset[int], folded: str) -> Verdict | None:
+    """Align the quote's items to a stretch of text and judge the difference; None if nothing aligns.
+
+    ``elided`` holds the indices of quote items that stand after an ellipsis; ``folded`` is the folded
+    text the stretch was read from (its punctuation tells clauses apart).
+    """
+    if not quote or not text or len(quote) * len(text) > _LARGEST:
+        return None
+    pairs = _align(quote, text, elided)
+    if not any(not pair.clash for pair in pairs):
+        return None
+    return _Judgement(quote, text, elided, folded, pairs).verdict()
+
+
+def _align(quote: Sequence[Item], text: Sequence[Item], elided: frozenset[int]) -> list[_Pair]:
+    """Fitting alignment by dynamic programming: the quote whole, the text's two ends free."""
+    width = len(text) + 1
+    text_weights = [item.weight for item in text]
+    above = [0.0] * width
+    moves: list[bytearray] = []
+    for index, item in enumerate(quote, start=1):
+        drop = item.weight * _SKIP_QUOTE
+        inner = _SKIP_ELIDED if index in elided else _SKIP_TEXT
+        skip = inner if index < len(quote) else 0.0
+        left = above[0] - drop
+        row, steps = [left], bytearray(width)
+        for column in range(1, width):
+            earned = _earned(item, text[column - 1])
+            best, step = above[column] - drop, 0
+            if earned and (matched := above[column - 1] + earned * item.weight) > best:
+                best, step = matched, 1
+            if (passed := left - skip * text_weights[column - 1]) >= best:
+                best, step = passed, 2
+            row.append(best)
+            steps[column] = step
+            left = best
+        moves.append(steps)
+        above = row
+    return _trace(quote, text, moves)
+
+
+def _trace(quote: Sequence[Item], text: Sequence[Item], moves: list[bytearray]) -> list[_Pair]:
+    row, column = len(quote), len(text)
+    pairs: list[_Pair] = []
+    while row and column:
+        step = moves[row - 1][column]
+        if step == 1:
+            row, column = row - 1, column - 1
+            pairs.append(_Pair(row, column, _earned(quote[row], text[column])))
+        elif step == 2:
+            column -= 1
+        else:
+            row -= 1
+    return pairs[::-1]
+
+
+def _earned(first: Item, second: Item) -> float:
+    """What a pair of items earns: 1 for the same, less for forms of a word, 0 for strangers."""
+    if first.key == second.key:
+        return 1.0
+    one, two = first.kind, second.kind
+    if one is Kind.word and two is Kind.word:
+        return _earned_words(first, second)
+    if one is two:
+        if one in GUARDS or opposed(first.key, second.key):
+            return _CLASH
+        return 0.0
+    words = (Kind.word, Kind.name)
+    if one in words and two in words:
+        return _CLASH if (first.capital and second.capital) or opposed(first.key, second.key) else 0.0
+    return 0.0
+
+
+def _earned_words(first: Item, second: Item) -> float:
+    one, two = first.key, second.key
+    if opposed(one, two):
+        return _CLASH
+    if one[0] == two[0]:
+        if inflected(one, two) or bare(one) == bare(two):
+            return _INFLECTED
+        if min(len(one), len(two)) > 5 and OSA.distance(one, two, score_cutoff=1) <= 1:
+            return _MISSPELT
+    elif bare(one) == bare(two):
+        return _INFLECTED
+    if one in REPORTING and two in REPORTING:
+        return _INFLECTED
+    return _CLASH if first.capital and second.capital else 0.0
+
+
+class _Judgement:
+    """Reads one alignment; every rule that forbids "fuzzy" is a method of its own."""
+
+    def __init__(
+        self,
+        quote: Sequence[Item],
+        text: Sequence[Item],
+        elided: frozenset[int],
+        folded: str,
+        pairs: list[_Pair],
+    ) -> None:
+        self._quote, self._text, self._elided, self._folded = quote, text, elided, folded
+        self._pairs = pairs
+        paired = {pair.quote for pair in pairs}
+        self._added = [item for index, item in enumerate(quote) if index not in paired]
+        self._gaps = list(pairwise(pairs))
+
+    def verdict(self) -> Verdict:
+        conflict = (
+            self._facts_differ() or self._order_differs() or self._roles_differ() or self._negation_hidden()
+        )
+        score = self._score()
+        enough = self._matched() >= 0.5 * sum(item.weight for item in self._quote)
+        strange = any(item.kind is Kind.word for item in self._added)
+        plain = sum(1 for pair in self._pairs if not pair.clash and self._quote[pair.quote].weight == 1)
+        close = (
+            score >= CLOSE and enough and (plain > 1 or not (conflict or strange) or self._order_differs())
+        )
+        return Verdict(
+            first=self._pairs[0].text,
+            last=self._pairs[-1].text,
+            score=score,
+            close=close and (conflict or not strange),
+            faithful=close and not conflict and not strange,
+        )
+
+    def _between(self, before: _Pair, after: _Pair) -> tuple[Sequence[Item], Sequence[Item]]:
+        return self._quote[before.quote + 1 : after.quote], self._text[before.text + 1 : after.text]
+
+    def _is_elided(self, before: _Pair, after: _Pair) -> bool:
+        return any(index in self._elided for index in range(before.quote + 1, after.quote + 1))
+
+    def _dropped(self) -> list[Item]:
+        """Items of the stretch that the quote leaves out without saying so."""
+        return [
+            item
+            for before, after in self._gaps
+            if not self._is_elided(before, after)
+            for item in self._between(before, after)[1]
+        ]
+
+    def _score(self) -> float:
+        """Weighted Dice similarity of the two sides, what clashes or changed places left aside."""
+        alike = sum(
+            (1.0 if pair.clash else pair.earned)
+            * (self._quote[pair.quote].weight + self._text[pair.text].weight)
+            for pair in self._pairs
+        )
+        whole = sum(self._quote[pair.quote].weight + self._text[pair.text].weight for pair in self._pairs)
+        moved = {item.key for item in self._displaced()}
+        loose = [
+            item
+            for item in (*self._added, *self._dropped())
+            if item.kind not in GUARDS and not (item.key in moved and item.weight == 1)
+        ]
+        return alike / (whole + sum(item.weight for item in loose))
+
+    def _matched(self) -> float:
+        """The weight of the quote's items that stand in the stretch, in their place or in another."""
+        here = sum(self._quote[pair.quote].weight for pair in self._pairs if not pair.clash)
+        return here + sum(item.weight for item in self._displaced())
+
+    def _displaced(self) -> list[Item]:
+        left_over = {item.key for item in self._dropped()}
+        left_over |= {self._text[pair.text].key for pair in self._pairs if pair.clash}
+        first, last = self._pairs[0].text, self._pairs[-1].text
+        left_over |= {
+            item.key for item in (*self._text[max(0, first - 3) : first], *self._text[last + 1 : last + 4])
+        }
+        lost = [*self._added, *(self._quote[pair.quote] for pair in self._pairs if pair.clash)]
+        return [item for item in lost if item.key in left_over]
+
+    def _facts_differ(self) -> bool:
+        return any(pair.clash for pair in self._pairs) or any(
+            item.kind in GUARDS for item in (*self._added, *self._dropped())
+        )
+
+    def _order_differs(self) -> bool:
+        return any(item.weight == 1 for item in self._displaced())
+
+    def _roles_differ(self) -> bool:
+        """A passive, "by", "to", "from" ... added or left out alone turns doer and sufferer round."""
+        for before, after in self._gaps:
+            added, dropped = self._between(before, after)
+            if self._is_elided(before, after) or any(item.weight == 1 for item in (*added, *dropped)):
+                continue
+            turned = {role_class(item) for item in added} ^ {role_class(item) for item in dropped}
+            turned.discard("")
+            if self._text[after.text].key.endswith("ing"):
+                turned.discard("be")
+            if turned:
+                return True
+        return False
+
+    def _negation_hidden(self) -> bool:
+        """A negation next to the stretch, or under an ellipsis in the clause of either side."""
+        first, last = self._pairs[0].text, self._pairs[-1].text
+        for inner, outer in ((first, first - 1), (last, last + 1)):
+            if 0 <= outer < len(self._text) and self._text[outer].kind is Kind.negation:
+                if self._same_clause(min(inner, outer), max(inner, outer)):
+                    return True
+        for before, after in self._gaps:
+            if self._is_elided(before, after):
+                for place in range(before.text + 1, after.text):
+                    if self._text[place].kind is Kind.negation and (
+                        self._same_clause(before.text, place) or self._same_clause(place, after.text)
+                    ):
+                        return True
+        return False
+
+    def _same_clause(self, first: int, second: int) -> bool:
+        between = self._folded[self._text[first].end : self._text[second].start]
+        return not any(mark in between for mark in '.,;:!?。，、；：！？،؛؟।-()"')

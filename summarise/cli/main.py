@@ -1,0 +1,249 @@
+"""The ``summarise`` command: its options, its commands, and what every failure ends with.
+
+Invariant: this module and the modules it imports at the top stay light: a command imports what it
+needs when it runs, so ``summarise --help`` loads neither openai nor instructor nor the engine.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from summarise import __version__
+from summarise.errors import (
+    EXIT_BUG,
+    EXIT_DONE,
+    EXIT_INTERRUPTED,
+    EXIT_USAGE,
+    SummariseError,
+)
+
+DEFAULT_COMMAND = "document"
+_GROUP_OPTIONS = frozenset({"--help", "-h", "--version", "--install-completion", "--show-completion"})
+
+
+class FileOrCommand(TyperGroup):
+    """A group whose first word may be a file: ``summarise report.txt`` is ``summarise document report.txt``.
+
+    A file named like a command is reached as ``./name``.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the default command in front of anything that is neither a command nor a group option."""
+        if args and args[0] not in _GROUP_OPTIONS and args[0] not in self.commands:
+            args = [DEFAULT_COMMAND, *args]
+        return super().parse_args(ctx, args)
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """List the commands, then the options of the default one: they are what users look for."""
+        super().format_options(ctx, formatter)
+        command = self.commands[DEFAULT_COMMAND]
+        rows = [row for param in command.params if (row := param.get_help_record(ctx)) is not None]
+        with formatter.section("Options of `summarise FILE`"):
+            formatter.write_dl(rows)
+
+
+app = typer.Typer(
+    cls=FileOrCommand,
+    name="summarise",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    subcommand_metavar="FILE | COMMAND [ARGS]...",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+    help="Turn documents into structured summaries a person can check: who acts, who claims what, "
+    "who stands where, every item tied to exact characters of the source.\n\n"
+    "`summarise FILE` summarises one document (`-` reads standard input). With no key and no endpoint "
+    "it uses an embedded model.",
+)
+models_app = typer.Typer(
+    name="models", rich_markup_mode=None, no_args_is_help=True, help="List, fetch and check embedded models."
+)
+app.add_typer(models_app)
+
+ModelOption = Annotated[
+    str | None, typer.Option("--model", "-m", help="Model at the endpoint, embedded model, or .gguf file.")
+]
+BaseUrlOption = Annotated[
+    str | None, typer.Option("--base-url", help="OpenAI-compatible endpoint, up to /v1 (OPENAI_BASE_URL).")
+]
+CacheOption = Annotated[Path | None, typer.Option("--cache-dir", help="Where embedded models are kept.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no messages but errors.")]
+ModelArgument = Annotated[str | None, typer.Argument(help="Name of an embedded model; default: the default one.")]
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        typer.echo(f"summarise {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _group(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    del version
+
+
+@app.command(DEFAULT_COMMAND)
+def document(  # noqa: PLR0913  # a command line is a list of options
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A text file, or - for standard input.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the record as JSON, and nothing else.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write to this file instead of standard output.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Overwrite the output file.")] = False,
+    include_text: Annotated[
+        bool, typer.Option("--include-text", help="Put the document's text into the record.")
+    ] = False,
+    model: ModelOption = None,
+    base_url: BaseUrlOption = None,
+    strategy: Annotated[
+        str | None, typer.Option("--strategy", help="How to ask: auto, single (all at once).")
+    ] = None,
+    language: Annotated[
+        str | None, typer.Option("--language", help="ISO 639-1 code of the document's language.")
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option("--encoding", help="Encoding of the file; default: UTF-8, else guessed.")
+    ] = None,
+    context_tokens: Annotated[
+        int | None, typer.Option("--context-tokens", help="The model's context, tokens.")
+    ] = None,
+    max_output_tokens: Annotated[
+        int | None, typer.Option("--max-output-tokens", help="Cap on one answer, tokens; raised once if hit.")
+    ] = None,
+    timeout: Annotated[float | None, typer.Option("--timeout", help="Longest wait for one answer, s.")] = None,
+    attempts: Annotated[
+        int | None, typer.Option("--attempts", help="Tries of one request, the first included.")
+    ] = None,
+    reasks: Annotated[
+        int | None, typer.Option("--reasks", help="Re-asks after an answer that does not fit.")
+    ] = None,
+    temperature: Annotated[float | None, typer.Option("--temperature", help="Sampling temperature.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Sampling seed.")] = None,
+    threads: Annotated[
+        int | None, typer.Option("--threads", help="Processor threads of the embedded model.")
+    ] = None,
+    cache_dir: CacheOption = None,
+    quiet: QuietOption = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more while working.")] = False,
+    no_color: Annotated[bool, typer.Option("--no-color", help="No colours (also: NO_COLOR).")] = False,
+) -> None:
+    """Summarise one document: `summarise FILE`."""
+    from summarise.cli.document import DocumentCommand, run_document
+
+    overrides = {
+        "model": model, "base_url": base_url, "strategy": strategy, "language": language,
+        "context_tokens": context_tokens, "max_output_tokens": max_output_tokens, "timeout": timeout,
+        "attempts": attempts, "reasks": reasks, "temperature": temperature, "seed": seed,
+        "threads": threads, "cache_dir": cache_dir,
+    }  # fmt: skip
+    run_document(
+        DocumentCommand(
+            file=file, as_json=as_json, output=output, force=force, include_text=include_text,
+            encoding=encoding, quiet=quiet, verbose=verbose, no_color=no_color, overrides=overrides,
+        )  # fmt: skip
+    )
+
+
+@app.command()
+def config(as_json: JsonOption = False) -> None:
+    """Show the effective settings and where each came from; keys are masked."""
+    from summarise.cli.inspect import show_config
+
+    show_config(as_json=as_json)
+
+
+@app.command()
+def doctor(model: ModelOption = None, base_url: BaseUrlOption = None, cache_dir: CacheOption = None) -> None:
+    """Check versions, endpoint, model and structured output, with a one-line verdict each."""
+    from summarise.cli.doctor import run_doctor
+
+    run_doctor({"model": model, "base_url": base_url, "cache_dir": cache_dir})
+
+
+@app.command()
+def schema(name: Annotated[str, typer.Argument(help="Which schema: news.")]) -> None:
+    """Print the JSON Schema of the record."""
+    from summarise.cli.inspect import show_schema
+
+    show_schema(name)
+
+
+@models_app.command("list")
+def models_list(as_json: JsonOption = False, cache_dir: CacheOption = None) -> None:
+    """List the embedded models and whether they are here."""
+    from summarise.cli.models import list_models
+
+    list_models(as_json=as_json, overrides={"cache_dir": cache_dir})
+
+
+@models_app.command("pull")
+def models_pull(name: ModelArgument = None, cache_dir: CacheOption = None, quiet: QuietOption = False) -> None:
+    """Fetch an embedded model and check its hash; goes on where it was interrupted."""
+    from summarise.cli.models import pull_model
+
+    pull_model(name, quiet=quiet, overrides={"cache_dir": cache_dir})
+
+
+@models_app.command("path")
+def models_path(name: ModelArgument = None, cache_dir: CacheOption = None) -> None:
+    """Print where an embedded model lies."""
+    from summarise.cli.models import print_path
+
+    print_path(name, overrides={"cache_dir": cache_dir})
+
+
+@models_app.command("verify")
+def models_verify(name: ModelArgument = None, cache_dir: CacheOption = None) -> None:
+    """Hash an embedded model again and compare."""
+    from summarise.cli.models import verify_model
+
+    verify_model(name, overrides={"cache_dir": cache_dir})
+
+
+def main(args: list[str]) -> int:
+    """Run the command line and return its exit code; every failure is one line on standard error."""
+    try:
+        result = app(args=args, prog_name="summarise", standalone_mode=False)
+    except SummariseError as error:
+        _complain(str(error))
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        _complain("interrupted; nothing was written")
+        return EXIT_INTERRUPTED
+    except typer.Exit as error:
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`); Python must not complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_DONE
+    except Exception as error:  # noqa: BLE001  # the edge of the program: anything else is a bug of ours
+        if hasattr(error, "format_message"):  # typer's own errors about the command line
+            _complain(f"{error.format_message()} See `summarise --help`.")
+            return EXIT_USAGE
+        traceback.print_exc()
+        _complain(f"a bug of ours ({type(error).__name__}); please report it with the lines above")
+        return EXIT_BUG
+    return result if isinstance(result, int) else EXIT_DONE
+
+
+def _complain(message: str) -> None:
+    print(f"summarise: {message}", file=sys.stderr)
+
+
+def run() -> None:
+    """Entry point of the ``summarise`` script."""
+    sys.exit(main(sys.argv[1:]))
+
+

@@ -1,0 +1,1 @@
+"""Asking a language model: one endpoint, one client, one retry layer."""

@@ -1,0 +1,150 @@
+"""Third-party errors into ours, in one place, by walking the causes.
+
+Invariant: a message made here holds the endpoint's address, the model's name and HTTP status, never
+the server's text in full, a document, a completion or a key.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import openai
+
+from summarise.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    ContextOverflowError,
+    EndpointUnavailableError,
+    InvalidAnswerError,
+    RateLimitError,
+    RefusedError,
+    SummariseError,
+    UnknownModelError,
+)
+
+RETRYABLE_STATUS = frozenset({408, 409, 429, 500, 502, 503, 504, 507, 520, 521, 522, 523, 524, 529})
+_OVERFLOW_MARKS = (
+    "context_length_exceeded",
+    "exceed_context_size",
+    "maximum context length",
+    "context length",
+    "context window",
+    "context size",
+    "prompt is too long",
+)
+_QUOTA_MARKS = ("insufficient_quota", "exceeded your current quota", "billing")
+_FILTER_MARKS = ("content_filter", "content_policy", "content management policy")
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and everything that led to it, outermost first, each once."""
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or current.__context__
+
+
+def is_retryable(error: BaseException) -> bool:
+    """Whether sending the same request again may help."""
+    if isinstance(error, openai.APIStatusError):
+        return error.status_code in RETRYABLE_STATUS and not is_quota(error)
+    return isinstance(error, openai.APIConnectionError | openai.APIResponseValidationError | json.JSONDecodeError)
+
+
+def is_quota(error: openai.APIStatusError) -> bool:
+    """Whether a 429 says that the money is used up, which no waiting mends."""
+    return error.status_code == 429 and _says(error, _QUOTA_MARKS)
+
+
+def rejected_parameter(error: openai.APIStatusError, optional: frozenset[str]) -> str | None:
+    """The optional request parameter a 400 or 422 complains about, if it is one of ``optional``."""
+    if error.status_code not in {400, 422} or _says(error, _OVERFLOW_MARKS):
+        return None
+    param = _body(error).get("param")
+    if isinstance(param, str) and param.split(".")[0] in optional:
+        return param.split(".")[0]
+    words = _words(error)
+    return next((name for name in sorted(optional, key=len, reverse=True) if name in words), None)
+
+
+def translate(error: Exception, *, base_url: str, model: str, seconds: float) -> SummariseError:
+    """Our error for one raised by the client stack; an error of ours in the causes comes first."""
+    chain = list(causes(error))
+    for cause in chain:
+        if isinstance(cause, SummariseError):
+            return cause
+    for cause in chain:
+        if isinstance(cause, openai.APIStatusError):
+            return _from_status(cause, base_url, model)
+        if isinstance(cause, openai.APITimeoutError | TimeoutError):
+            return EndpointUnavailableError(
+                f"{base_url} gave no answer within {seconds:g} s; raise --timeout or try a faster model"
+            )
+        if isinstance(cause, openai.APIResponseValidationError | json.JSONDecodeError):
+            return EndpointUnavailableError(
+                f"{base_url} answers, but not like an OpenAI-compatible endpoint; check --base-url (it ends in /v1)"
+            )
+        if isinstance(cause, openai.APIConnectionError):
+            return EndpointUnavailableError(
+                f"no usable answer from {base_url} ({_innermost(chain)}); is the server running? check --base-url"
+            )
+    return InvalidAnswerError(f"the answer of {model} could not be used ({type(chain[-1]).__name__}); try again")
+
+
+def _from_status(error: openai.APIStatusError, base_url: str, model: str) -> SummariseError:
+    status = error.status_code
+    if _says(error, _FILTER_MARKS):
+        return RefusedError(f"{model} refused: the endpoint's content filter declined this document; try another model")
+    if status in {401, 403}:
+        return AuthenticationError(
+            f"{base_url} refused the key (HTTP {status}); set OPENAI_API_KEY or SUMMARISE_API_KEY to a valid one"
+        )
+    if _says(error, _OVERFLOW_MARKS) or status == 413:
+        return ContextOverflowError(
+            f"the text is too long for the context of {model}{_overflow_figures(error)}; "
+            "lower --context-tokens to the model's real context, or use a model with a longer one"
+        )
+    if status == 404:
+        return UnknownModelError(
+            f"{base_url} has no model {model!r} (HTTP 404); `summarise doctor` lists what it has; check --model"
+        )
+    if status == 429:
+        why = "the quota is used up" if is_quota(error) else "the rate is still limited after every retry"
+        return RateLimitError(f"{base_url}: {why} (HTTP 429); wait or check the account, then run again")
+    if status >= 500 or status in RETRYABLE_STATUS:
+        return EndpointUnavailableError(f"{base_url} fails (HTTP {status}) after every retry; try again later")
+    if "model" in _words(error) and ("not found" in _words(error) or "does not exist" in _words(error)):
+        return UnknownModelError(f"{base_url} has no model {model!r}; `summarise doctor` lists what it has")
+    return ConfigurationError(f"{base_url} did not accept the request (HTTP {status}); check --model and --base-url")
+
+
+def _overflow_figures(error: openai.APIStatusError) -> str:
+    body = _body(error)
+    asked, room = body.get("n_prompt_tokens"), body.get("n_ctx")
+    return f" ({asked} tokens asked, {room} fit)" if asked and room else ""
+
+
+def _body(error: openai.APIStatusError) -> dict[str, Any]:
+    body = error.body
+    if isinstance(body, dict):
+        inner = body.get("error")
+        return inner if isinstance(inner, dict) else body
+    return {}
+
+
+def _words(error: openai.APIStatusError) -> str:
+    return json.dumps(error.body, ensure_ascii=False, default=str).lower()
+
+
+def _says(error: openai.APIStatusError, marks: tuple[str, ...]) -> bool:
+    words = _words(error)
+    return any(mark in words for mark in marks)
+
+
+def _innermost(chain: list[BaseException]) -> str:
+    named = [cause for cause in chain if isinstance(cause, OSError) and cause.strerror]
+    return named[-1].strerror.lower() if named else type(chain[-1]).__name__  # type: ignore[union-attr]  # filtered above

@@ -1,0 +1,41 @@
+"""What every test runs under: no network, no recording, cassettes and the scripted server at hand.
+
+Invariant: a test reaches no address but those it asks for. Connections are refused, except to loopback for
+tests that take ``scripted_server`` or are marked ``loopback`` or ``model``, and to the model server while
+recording.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+pytest_plugins = ("support.cassettes", "support.server")
+
+LOOPBACK = [r"127\.0\.0\.1$", r"::1$", r"localhost$"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the markers and block the network, as ``--block-network`` would."""
+    config.addinivalue_line("markers", "loopback: starts a server on 127.0.0.1; may connect to loopback.")
+    config.addinivalue_line("markers", "model: runs a real model on this machine; only with -m model.")
+    config.option.block_network = True
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip tests that need a real model unless ``-m`` names them."""
+    if "model" in (config.getoption("markexpr") or ""):
+        return
+    for item in items:
+        if item.get_closest_marker("model"):
+            item.add_marker(pytest.mark.skip(reason="needs a real model: run with -m model"))
+
+
+@pytest.fixture
+def allowed_hosts(request: pytest.FixtureRequest) -> list[str] | None:
+    """pytest-recording's fixture: patterns of hosts that this test may connect to."""
+    given = request.config.getoption("--allowed-hosts")
+    allowed = given.split(",") if given else []
+    marked = any(request.node.get_closest_marker(name) for name in ("loopback", "model"))
+    if marked or "scripted_server" in request.fixturenames:
+        allowed += LOOPBACK
+    return allowed or None
