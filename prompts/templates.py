@@ -22,8 +22,8 @@ import jinja2
 
 _VERSION = re.compile(r"\{#-?\s*version:\s*(\S+?)\s*-?#\}")
 _ENVIRONMENT = jinja2.Environment(
-    undefined=jinja2.StrictUndefined, autoescape=False, keep_trailing_newline=False, trim_blocks=True, lstrip_blocks=True
-)  # fmt: skip
+    undefined=jinja2.StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
+)
 
 
 @dataclass(frozen=True, slots=True)

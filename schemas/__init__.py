@@ -9,6 +9,7 @@ from summarise.schemas.record import (
     DocumentInfo,
     Evidence,
     Grounding,
+    Notice,
     Offsets,
     Polarity,
     RecipeInfo,
@@ -18,7 +19,6 @@ from summarise.schemas.record import (
     Stance,
     StanceLabel,
     UsageInfo,
-    Warning_,
 )
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "DocumentInfo",
     "Evidence",
     "Grounding",
+    "Notice",
     "Offsets",
     "Polarity",
     "RecipeInfo",
@@ -39,5 +40,4 @@ __all__ = [
     "Stance",
     "StanceLabel",
     "UsageInfo",
-    "Warning_",
 ]

@@ -115,7 +115,7 @@ class Stance(_Part):
     confidence: Probability | None
 
 
-class Warning_(_Part):
+class Notice(_Part):
     """Something a reader of the record should know; ``code`` is from the list in docs/warnings.md."""
 
     code: str
@@ -163,7 +163,7 @@ class Record(_Part):
     actors: list[Actor]
     claims: list[Claim]
     stances: list[Stance]
-    warnings: list[Warning_]
+    warnings: list[Notice]
     run: RunInfo
 
     def as_json(self, *, indent: int | None = None) -> str:

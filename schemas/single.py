@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
-
 from summarise.schemas.record import ActorKind, Polarity, StanceLabel
 
 Words = Annotated[str, Field(min_length=1, max_length=600)]

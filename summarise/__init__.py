@@ -32,7 +32,18 @@ _HOMES = {
     "summarise": "summarise.pipeline",
     "summarise_document": "summarise.pipeline",
 }
-__all__ = [*_HOMES, "__version__"]
+__all__ = [
+    "Document",
+    "Progress",
+    "Record",
+    "Settings",
+    "SummariseError",
+    "__version__",
+    "asummarise",
+    "open_model",
+    "summarise",
+    "summarise_document",
+]
 
 
 def __getattr__(name: str) -> object:

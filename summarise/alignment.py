@@ -27,6 +27,8 @@ CLOSE = 0.75
 _CLASH = 0.3  # what a differing pair of guards earns: enough to align, too little to look like a match
 _INFLECTED, _MISSPELT = 0.95, 0.85
 _SKIP_TEXT, _SKIP_QUOTE, _SKIP_ELIDED = 0.15, 0.5, 0.001  # per unit of weight
+_CLAUSE_MARKS = (*".,;:!?。、،؛؟।", " -", "- ")  # folding has made the full-width ones ASCII
+_BESIDE = 3  # items next to the aligned ones in which a word that changed places is looked for
 _LARGEST = 400_000  # cells; a quote of some 500 words: longer ones are copied whole or not grounded
 
 
@@ -159,19 +161,16 @@ class _Judgement:
         self._gaps = list(pairwise(pairs))
 
     def verdict(self) -> Verdict:
-        conflict = (
-            self._facts_differ() or self._order_differs() or self._roles_differ() or self._negation_hidden()
-        )
+        conflict = self._facts_differ() or self._order_differs() or self._roles_differ() or self._negation_hidden()
         score = self._score()
         enough = self._matched() >= 0.5 * sum(item.weight for item in self._quote)
         strange = any(item.kind is Kind.word for item in self._added)
         plain = sum(1 for pair in self._pairs if not pair.clash and self._quote[pair.quote].weight == 1)
-        close = (
-            score >= CLOSE and enough and (plain > 1 or not (conflict or strange) or self._order_differs())
-        )
+        close = score >= CLOSE and enough and plain > 0
+        first, last = self._reach()
         return Verdict(
-            first=self._pairs[0].text,
-            last=self._pairs[-1].text,
+            first=first,
+            last=last,
             score=score,
             close=close and (conflict or not strange),
             faithful=close and not conflict and not strange,
@@ -195,8 +194,7 @@ class _Judgement:
     def _score(self) -> float:
         """Weighted Dice similarity of the two sides, what clashes or changed places left aside."""
         alike = sum(
-            (1.0 if pair.clash else pair.earned)
-            * (self._quote[pair.quote].weight + self._text[pair.text].weight)
+            (1.0 if pair.clash else pair.earned) * (self._quote[pair.quote].weight + self._text[pair.text].weight)
             for pair in self._pairs
         )
         whole = sum(self._quote[pair.quote].weight + self._text[pair.text].weight for pair in self._pairs)
@@ -213,12 +211,21 @@ class _Judgement:
         here = sum(self._quote[pair.quote].weight for pair in self._pairs if not pair.clash)
         return here + sum(item.weight for item in self._displaced())
 
+    def _reach(self) -> tuple[int, int]:
+        """First and last item of the stretch, with the words next to it that the quote put elsewhere."""
+        first, last = self._pairs[0].text, self._pairs[-1].text
+        moved = {item.key for item in self._displaced() if item.weight == 1}
+        near = range(max(0, first - _BESIDE), min(len(self._text), last + 1 + _BESIDE))
+        places = [place for place in near if first <= place <= last or self._text[place].key in moved]
+        return min(places), max(places)
+
     def _displaced(self) -> list[Item]:
         left_over = {item.key for item in self._dropped()}
         left_over |= {self._text[pair.text].key for pair in self._pairs if pair.clash}
         first, last = self._pairs[0].text, self._pairs[-1].text
         left_over |= {
-            item.key for item in (*self._text[max(0, first - 3) : first], *self._text[last + 1 : last + 4])
+            item.key
+            for item in (*self._text[max(0, first - _BESIDE) : first], *self._text[last + 1 : last + 1 + _BESIDE])
         }
         lost = [*self._added, *(self._quote[pair.quote] for pair in self._pairs if pair.clash)]
         return [item for item in lost if item.key in left_over]
@@ -246,21 +253,22 @@ class _Judgement:
         return False
 
     def _negation_hidden(self) -> bool:
-        """A negation next to the stretch, or under an ellipsis in the clause of either side."""
+        """A negation (or hedge) next to the stretch, or under an ellipsis in the clause of either side."""
         first, last = self._pairs[0].text, self._pairs[-1].text
-        for inner, outer in ((first, first - 1), (last, last + 1)):
-            if 0 <= outer < len(self._text) and self._text[outer].kind is Kind.negation:
-                if self._same_clause(min(inner, outer), max(inner, outer)):
-                    return True
-        for before, after in self._gaps:
-            if self._is_elided(before, after):
-                for place in range(before.text + 1, after.text):
+        if first and self._text[first - 1].kind in (Kind.negation, Kind.hedge) and self._same_clause(first - 1, first):
+            return True
+        after = self._text[last + 1 : last + 2]
+        if after and after[0].kind is Kind.negation and self._same_clause(last, last + 1):
+            return True
+        for left, right in self._gaps:
+            if self._is_elided(left, right):
+                for place in range(left.text + 1, right.text):
                     if self._text[place].kind is Kind.negation and (
-                        self._same_clause(before.text, place) or self._same_clause(place, after.text)
+                        self._same_clause(left.text, place) or self._same_clause(place, right.text)
                     ):
                         return True
         return False
 
     def _same_clause(self, first: int, second: int) -> bool:
         between = self._folded[self._text[first].end : self._text[second].start]
-        return not any(mark in between for mark in '.,;:!?。，、；：！？،؛؟।-()"')
+        return not any(mark in between for mark in _CLAUSE_MARKS)

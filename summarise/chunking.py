@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import sentencex
 
@@ -100,9 +101,7 @@ def _blocks(text: str) -> Iterator[Span]:
 def _is_hard_wrapped(text: str, lines: Sequence[Span]) -> bool:
     """Whether most lines are of one column's width and end in the middle of a sentence."""
     followed = [
-        line.of(text).rstrip()
-        for line, after in zip(lines, lines[1:], strict=False)
-        if line.of(text).strip() and after.of(text).strip()
+        line.of(text).rstrip() for line, after in pairwise(lines) if line.of(text).strip() and after.of(text).strip()
     ]
     broken = [line for line in followed if len(line) in _WRAP_WIDTH and not line.endswith(_TERMINAL)]
     return len(followed) >= 3 and len(broken) >= 0.6 * len(followed)

@@ -31,11 +31,15 @@ from rapidfuzz.distance import LCSseq
 
 from summarise.alignment import Verdict, judge
 from summarise.text import Folded, Span, extends_cluster, fold
-from summarise.wording import Item, Kind, Token, borne_out, read_items, read_tokens, unspaced
+from summarise.wording import Item, Kind, Token, borne_out, read_items, read_tokens, token_pattern, unspaced
 
 _SEEDS = 8  # rarest words of a quote that are looked up
 _HITS = 400  # places looked at per quote; commoner words need a neighbour that fits
 _STRETCHES = 3  # stretches aligned per quote
+_SCANNED = 5000  # places of a common word that are checked for a fitting neighbour
+_ENOUGH = 3  # seeds that do without the help of common words
+_SHARED = 0.4  # share of a quote's words that a stretch must hold, in order, to be aligned
+_LONGEST_NEAR = 400  # words of `near` that are aligned on their own account
 _REACH = 80  # words that an ellipsis may stand for
 _ELLIPSIS = re.compile(r"\.{2,}")
 _NEGATIVE_PREFIX = re.compile(r"(?:^|\W)(?:non|un|anti|no|ex|mis|counter)[-‐‑]$", re.IGNORECASE)
@@ -82,9 +86,7 @@ class Grounder:
         """
         if not any(character.isalnum() or _pictures(character) for character in quote):
             return _NOWHERE
-        start = _occurrence(
-            self.text, quote, near, lambda place: _whole(self.text, place, place + len(quote))
-        )
+        start = _occurrence(self.text, quote, near, lambda place: _whole(self.text, place, place + len(quote)))
         if start is not None:
             return Located(Span(start, start + len(quote)), Grounding.exact, 1.0)
         folded = fold(quote)
@@ -139,8 +141,12 @@ class Grounder:
         verdict: Verdict | None = judge(quote, text, elided, self._folded.text)
         if verdict is None or not verdict.close:
             return None
-        span = self._folded.original(text[verdict.first].start, text[verdict.last].end, self.text)
-        return Located(span, Grounding.fuzzy if verdict.faithful else Grounding.conflict, verdict.score)
+        start, end = text[verdict.first].start, text[verdict.last].end
+        if _cuts_word(self._folded.text, start, end):
+            return None
+        faithful = verdict.faithful and _whole(self._folded.text, start, end)
+        grounding = Grounding.fuzzy if faithful else Grounding.conflict
+        return Located(self._folded.original(start, end, self.text), grounding, verdict.score)
 
 
 def _rank(located: Located) -> tuple[bool, float]:
@@ -183,9 +189,15 @@ def _backward(text: str, quote: str, end: int) -> Iterator[int]:
 
 def _whole(text: str, start: int, end: int) -> bool:
     """Whether ``text[start:end]`` begins and ends on the edges of words and numbers."""
-    if start and (_joined(text[start - 1], text[start]) or _cut_before(text, start)):
+    if _cuts_word(text, start, end):
         return False
-    return end >= len(text) or not (_joined(text[end - 1], text[end]) or _cut_after(text, end))
+    return not (start and _cut_before(text, start)) and not (end < len(text) and _cut_after(text, end))
+
+
+def _cuts_word(text: str, start: int, end: int) -> bool:
+    if start and _joined(text[start - 1], text[start]):
+        return True
+    return end < len(text) and _joined(text[end - 1], text[end])
 
 
 def _joined(left: str, right: str) -> bool:
@@ -216,9 +228,7 @@ def _cut_after(text: str, end: int) -> bool:
         return False
     if text[end] in ".,":
         return text[end + 1 : end + 2].isdecimal()
-    return (
-        text[end].isspace() and _digits_after(text, end + 1) == 3 and _digits_before(text, end) in (1, 2, 3)
-    )
+    return text[end].isspace() and _digits_after(text, end + 1) == 3 and _digits_before(text, end) in (1, 2, 3)
 
 
 def _digits_before(text: str, end: int) -> int:
@@ -240,9 +250,9 @@ class _Index:
     """The words of a folded text and, for each, the places where it stands."""
 
     def __init__(self, folded: Folded) -> None:
-        tokens = list(read_tokens(folded.text))
-        self._tokens = tokens
-        self._words = [token.text for token in tokens]
+        found = [(match.group(), match.start()) for match in token_pattern().finditer(folded.text)]
+        self._words = [word for word, _ in found]
+        self._starts = [start for _, start in found]
         self._places: defaultdict[str, list[int]] = defaultdict(list)
         for place, word in enumerate(self._words):
             self._places[word].append(place)
@@ -251,29 +261,36 @@ class _Index:
         """The most promising stretches for a folded quote, best first, then nearest to ``near``."""
         words = [token.text for token in read_tokens(quote.text)]
         slack = len(words) // 2 + 6
-        seeds = self._seeds(words)
         spread = slack + ellipses * _REACH
-        needed = 0.4 * len(words)
-        for first, last in self._clusters(seeds, spread, near):
-            start, end = max(0, first - slack), last + len(words) + slack
-            if LCSseq.similarity(words, self._words[start:end]) >= needed:
-                yield self._tokens[start:end]
+        ranges = [] if near is None else self._around(near, len(words) + spread)
+        for first, last in self._clusters(self._seeds(words), spread, near):
+            ranges.append((max(0, first - slack), last + len(words) + slack))
+        for start, end in ranges:
+            # A cheap bound first: most of the words, in this order, must be there.
+            if LCSseq.similarity(words, self._words[start:end]) >= _SHARED * len(words):
+                pairs = zip(self._words[start:end], self._starts[start:end], strict=True)
+                yield [Token(word, place, place + len(word)) for word, place in pairs]
+
+    def _around(self, near: Span, reach: int) -> list[tuple[int, int]]:
+        """The words inside ``near``, then those from its start on, so that a tie is won in there."""
+        start = bisect_left(self._starts, near.start)
+        end = min(bisect_left(self._starts, near.end), start + _LONGEST_NEAR)
+        return [(start, end), (start, end + reach)]
 
     def _seeds(self, words: list[str]) -> list[list[int]]:
         """For each seed word of the quote, the places in the text where the quote would begin."""
-        known = sorted(
-            {word for word in words if word in self._places}, key=lambda word: len(self._places[word])
-        )
+        known = sorted({word for word in words if word in self._places}, key=lambda word: len(self._places[word]))
         seeds: list[list[int]] = []
         left = _HITS
         for word in known[:_SEEDS]:
             at = words.index(word)
             places = self._places[word]
             if len(places) > left:
-                places = [place for place in places if self._neighbour_fits(words, at, place)]
-            if len(places) <= max(left, _HITS // _SEEDS) or not seeds:
-                seeds.append([place - at for place in places[:_HITS]])
-                left -= len(places)
+                if len(seeds) >= _ENOUGH:
+                    break
+                places = [place for place in places[:_SCANNED] if self._neighbour_fits(words, at, place)]
+            seeds.append([place - at for place in places[:_HITS]])
+            left -= len(places)
         return seeds
 
     def _neighbour_fits(self, words: list[str], at: int, place: int) -> bool:
@@ -307,7 +324,7 @@ class _Index:
     def _distance(self, place: int, near: Span | None) -> int:
         if near is None:
             return 0
-        start = self._tokens[min(max(0, place), len(self._tokens) - 1)].start
+        start = self._starts[min(max(0, place), len(self._starts) - 1)]
         return max(0, near.start - start, start - near.end)
 
 

@@ -23,10 +23,11 @@ def _groups(*listed: str) -> dict[str, str]:
 
 FUNCTION = frozenset(
     _words(
-        "a an the this that these those and or of in on at as it its he him his she her hers they them their i me"
-        " my we us our you your who whom whose which what there here then also so very just s is are was were be"
-        " been being am has have had having do does did done will would shall than when where while how both each"
-        " such own mr mrs ms dr sir lord lady et la le de el der die das und"
+        "a an the this that these those and or of in on at as it its he him his she her hers they them"
+        " their i me my we us our you your who whom whose which what there here then also so very just s"
+        " is are was were be been being am has have had having do does did done will would shall than"
+        " when where while how both each such own mr mrs ms dr sir lord lady et la le de el der die das"
+        " und"
     )
 )
 ROLES = _groups("be is are was were been being am got", "by", "to", "from", "for", "against", "with")
@@ -34,7 +35,7 @@ NEGATORS = _groups(
     "not n't no never cannot", "none", "nobody", "nothing", "nowhere", "neither", "nor", "without",
     "hardly barely scarcely", "deny denies denied denying denial denials",
     "refuse refuses refused refusing refusal", "fail fails failed failing failure",
-    "decline declines declined declining", "reject rejects rejected rejecting rejection", "unable",
+    "decline declines declined declining", "reject rejects rejected rejecting rejection",
     "lack lacks lacked lacking", "stop stops stopped stopping", "prevent prevents prevented preventing",
     "avoid avoids avoided avoiding", "false", "untrue",
     "不", "没 沒", "未", "无 無", "非", "否", "别", "莫", "ない", "לא", "אין", "ليس ليست", "لا", "لم", "لن",
@@ -50,27 +51,27 @@ OPPOSITES = frozenset(
     tuple(pair.split("/"))
     for pair in _words(
         "increase/decrease increase/reduce increase/fall increase/drop increase/cut rise/fall rise/drop"
-        " rise/decline risen/fallen rose/fell grow/shrink grew/shrank raise/lower raise/cut raise/reduce gain/lose"
-        " gain/loss gained/lost expand/shrink improve/worsen up/down more/less more/fewer higher/lower high/low"
-        " above/below over/under before/after first/last least/most minimum/maximum majority/minority"
-        " support/oppose back/oppose support/criticise support/criticize favour/oppose favor/oppose for/against"
-        " supporter/opponent supporter/critic pro/anti approve/reject accept/reject accept/refuse allow/ban"
-        " allow/block permit/ban agree/disagree praise/condemn praise/criticise praise/criticize admit/deny"
-        " confirm/deny affirm/deny guilty/innocent convict/acquit win/lose won/lost victory/defeat"
-        " success/failure begin/end start/end start/stop began/ended open/close enter/leave arrive/leave"
-        " join/leave buy/sell bought/sold buy/sold bought/sell import/export lend/borrow hire/fire"
-        " appoint/dismiss push/pull attack/defend love/hate friend/enemy ally/enemy strong/weak"
-        " strengthen/weaken safe/dangerous true/false good/bad better/worse best/worst optimistic/pessimistic"
-        " peace/war ceasefire/attack north/south northern/southern east/west eastern/western left/right"
-        " in/out with/without to/from inside/outside early/late earlier/later all/none always/never yes/no"
-        " today/yesterday today/tomorrow yesterday/tomorrow day/night public/private national/foreign he/she"
-        " him/her his/her husband/wife father/mother son/daughter brother/sister man/woman men/women"
+        " rise/decline risen/fallen rose/fell grow/shrink grew/shrank raise/lower raise/cut raise/reduce"
+        " gain/lose gain/loss profit/loss gained/lost expand/shrink improve/worsen up/down more/less"
+        " more/fewer higher/lower high/low above/below over/under before/after first/last least/most"
+        " minimum/maximum majority/minority support/oppose back/oppose support/criticise"
+        " support/criticize favour/oppose favor/oppose for/against supporter/opponent supporter/critic"
+        " pro/anti approve/reject accept/reject accept/refuse allow/ban allow/block permit/ban"
+        " agree/disagree praise/condemn praise/criticise praise/criticize admit/deny confirm/deny"
+        " affirm/deny guilty/innocent convict/acquit win/lose won/lost victory/defeat success/failure"
+        " begin/end start/end start/stop began/ended open/close enter/leave arrive/leave join/leave"
+        " buy/sell bought/sold buy/sold bought/sell import/export lend/borrow hire/fire appoint/dismiss"
+        " push/pull attack/defend love/hate friend/enemy ally/enemy strong/weak strengthen/weaken"
+        " safe/dangerous true/false good/bad better/worse best/worst optimistic/pessimistic peace/war"
+        " ceasefire/attack north/south northern/southern east/west eastern/western left/right in/out"
+        " with/without to/from inside/outside early/late earlier/later all/none always/never yes/no"
+        " today/yesterday today/tomorrow yesterday/tomorrow day/night public/private national/foreign"
+        " he/she him/her his/her husband/wife father/mother son/daughter brother/sister man/woman"
+        " men/women"
     )
 )
 NEGATIVE_PREFIXES = ("un", "in", "im", "il", "ir", "dis", "non", "anti", "mis", "de")
-REPORTING = frozenset(
-    _words("say says said saying tell tells told state states stated add adds added note noted")
-)
+REPORTING = frozenset(_words("say says said saying tell tells told state states stated add adds added note noted"))
 MONTHS = _words("january february march april may june july august september october november december")
 MONTH_SHORT = {month[:3]: month for month in MONTHS} | {"sept": "september"}
 WEEKDAYS = frozenset(_words("monday tuesday wednesday thursday friday saturday sunday"))
@@ -78,8 +79,8 @@ ONES = {
     word: value
     for value, word in enumerate(
         _words(
-            "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
-            " seventeen eighteen nineteen"
+            "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
+            " fifteen sixteen seventeen eighteen nineteen"
         )
     )
 }
@@ -102,7 +103,8 @@ QUANTITIES = frozenset(
 UNITS = _groups(
     "% pc percent", "$ dollar dollars usd", "£ pound pounds gbp", "€ euro euros eur", "¥ yen jpy",
     "₹ rupee rupees inr", "km kilometre kilometres kilometer kilometers", "m metre metres meter meters",
-    "mile miles", "kg kilo kilos kilogram kilograms", "t ton tons tonne tonnes", "l litre litres liter liters",
+    "mile miles", "kg kilo kilos kilogram kilograms", "t ton tons tonne tonnes",
+    "l litre litres liter liters",
     "foot feet ft", "degree degrees °", "mw megawatt megawatts", "gw gigawatt gigawatts", "second seconds",
     "minute minutes", "hour hours", "day days", "week weeks", "month months", "year years", "decade decades",
     "inch inches", "acre acres", "hectare hectares", "gram grams", "watt watts", "mph", "kph", "knot knots",
@@ -112,8 +114,8 @@ CURRENCIES = frozenset("$£€¥₹")
 CONTRACTIONS = {"'s": "s", "'re": "are", "'ve": "have", "'ll": "will", "'d": "would", "'m": "am"}
 TITLES = frozenset(
     _words(
-        "president prime minister mayor king queen prince princess senator governor general colonel captain"
-        " professor judge secretary chancellor ambassador chief former first vice deputy"
+        "president prime minister mayor king queen prince princess senator governor general colonel"
+        " captain professor judge secretary chancellor ambassador chief former first vice deputy"
     )
 )
 LOOSE_NUMBERS = frozenset((*_words("once half 1"), "1 th", "2 th"))

@@ -22,7 +22,7 @@ from summarise.extract.merge import merge
 from summarise.llm.client import LanguageModel
 from summarise.llm.endpoint import context_of, open_model
 from summarise.llm.usage import Meter
-from summarise.schemas import SCHEMA_NAME, DocumentInfo, RecipeInfo, Record, RunInfo, UsageInfo, Warning_
+from summarise.schemas import SCHEMA_NAME, DocumentInfo, Notice, RecipeInfo, Record, RunInfo, UsageInfo
 from summarise.settings import Settings, load
 
 
@@ -54,9 +54,9 @@ async def summarise_document(
     budget = Budget(model.endpoint.context_tokens or context_of(settings), settings.max_output_tokens)
     draft = await strategy.read(document, sentences, asker, budget)
     rows = merge(document.text, draft)
-    notes = [Warning_(code=code, message=message) for code, message in document.notes]
+    notes = [Notice(code=code, message=message) for code, message in document.notes]
     return Record(
-        schema=SCHEMA_NAME,
+        schema_=SCHEMA_NAME,
         document=DocumentInfo(
             id=document.id,
             source=document.source,
@@ -105,9 +105,7 @@ async def asummarise(
     settings = settings or load(overrides, overrides_origin="call").settings
     document = read_path(source) if isinstance(source, Path) else from_text(source)
     async with open_model(settings) as model:
-        return await summarise_document(
-            document, model, settings, include_text=include_text, listener=listener
-        )
+        return await summarise_document(document, model, settings, include_text=include_text, listener=listener)
 
 
 def summarise(
@@ -123,9 +121,7 @@ def summarise(
     Raises:
         RuntimeError: if called from a running event loop; await :func:`asummarise` there.
     """
-    return asyncio.run(
-        asummarise(source, settings=settings, include_text=include_text, listener=listener, **overrides)
-    )
+    return asyncio.run(asummarise(source, settings=settings, include_text=include_text, listener=listener, **overrides))
 
 
 def _run_info(strategy: Strategy, model: LanguageModel, meter: Meter, seconds: float) -> RunInfo:
@@ -134,9 +130,7 @@ def _run_info(strategy: Strategy, model: LanguageModel, meter: Meter, seconds: f
         model=endpoint.model,
         endpoint="embedded" if endpoint.embedded else endpoint.base_url,
         strategy=strategy.name,
-        recipe=RecipeInfo(
-            name=strategy.recipe.name, version=strategy.recipe.version, sha256=strategy.recipe.sha256
-        ),
+        recipe=RecipeInfo(name=strategy.recipe.name, version=strategy.recipe.version, sha256=strategy.recipe.sha256),
         requests=meter.requests,
         reasks=meter.reasks,
         retries=meter.retries,

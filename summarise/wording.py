@@ -97,9 +97,7 @@ _LISTS: tuple[tuple[Kind, Mapping[str, str]], ...] = (
     (Kind.function, {word: word for word in FUNCTION}),
     (Kind.word, {word: unit for word, unit in UNITS.items() if len(word) > 1}),
 )
-_UNSPACED = (
-    r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-)
+_UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _unspaced = re.compile(f"[{_UNSPACED}]")
 
 
@@ -193,8 +191,13 @@ class _Reader:
             self._at += 1
             self._items.append(Item(f"{month} {int(value)}", Kind.date, first, end))
         else:
-            self._items.append(Item(f"{value.normalize():f} {unit}".strip(), Kind.number, first, end))
+            sign = "-" if self._negative(first) else ""
+            self._items.append(Item(f"{sign}{value.normalize():f} {unit}".strip(), Kind.number, first, end))
         return True
+
+    def _negative(self, start: int) -> bool:
+        before = self._folded.text[max(0, start - 2) : start]
+        return before[-1:] == "-" and not before[:-1].isalnum()
 
     def _unit_after(self) -> str:
         following = self._text()
@@ -218,9 +221,7 @@ class _Reader:
         value, used = _number_at(self._tokens, self._at + 1)
         has_day = _is_day(value) and used == 1
         capital, opening = self._case(token)
-        if not has_day and (
-            token.text not in MONTHS or (month in ("may", "march") and (opening or not capital))
-        ):
+        if not has_day and (token.text not in MONTHS or (month in ("may", "march") and (opening or not capital))):
             return False
         end, key = token.end, month
         self._at += 1
@@ -328,10 +329,7 @@ def _spelt(tokens: Sequence[Token], at: int) -> tuple[Decimal | None, int]:
             if SCALES[word] > 100:
                 total, current = total + current, 0
         elif (
-            seen
-            and word == "and"
-            and tokens[at + used - 1].text in SCALES
-            and (following in ONES or following in TENS)
+            seen and word == "and" and tokens[at + used - 1].text in SCALES and (following in ONES or following in TENS)
         ):
             used += 1
             continue
@@ -361,10 +359,7 @@ def borne_out(item: Item, known: Sequence[Item], *, name: bool) -> bool:
     if item.key in LOOSE_NUMBERS:
         return True
     others = [other.key.partition(" ") for other in known if other.kind in (Kind.number, Kind.date)]
-    return any(
-        other == value and (not unit or not other_unit or unit == other_unit)
-        for other, _, other_unit in others
-    )
+    return any(other == value and (not unit or not other_unit or unit == other_unit) for other, _, other_unit in others)
 
 
 def _days(key: str) -> tuple[str, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -54,9 +53,7 @@ def run_document(command: DocumentCommand) -> None:
     _deliver(record, document, command)
 
 
-async def _summarise(
-    document: Document, settings: Settings, command: DocumentCommand, messages: Messages
-) -> Record:
+async def _summarise(document: Document, settings: Settings, command: DocumentCommand, messages: Messages) -> Record:
     messages.detail(f"{document.source}: {len(document.text)} characters")
     async with open_model(settings, notify=messages.say, on_pull=messages.pulling) as model:
         messages.detail(f"asking {model.endpoint.model} at {model.endpoint.base_url}")
@@ -72,7 +69,7 @@ def _read(command: DocumentCommand) -> Document:
     if path.is_dir():
         raise UsageError(
             f"{path} is a folder and batch mode is not there yet; "
-            f"name one file, or loop: for f in {path}/*.txt; do summarise \"$f\" --json; done"
+            f'name one file, or loop: for f in {path}/*.txt; do summarise "$f" --json; done'
         )
     return read_path(path, encoding=command.encoding)
 
@@ -98,7 +95,7 @@ def _deliver(record: Record, document: Document, command: DocumentCommand) -> No
             "w", dir=command.output.absolute().parent, prefix=".summarise-", delete=False, encoding="utf-8"
         ) as stream:
             _write(record, document, command, stream)
-        os.replace(stream.name, command.output)
+        Path(stream.name).replace(command.output)
     except OSError as error:
         # The model has been paid for: show the result rather than lose it.
         print(record.as_json())
@@ -115,7 +112,9 @@ def _print(record: Record, document: Document, command: DocumentCommand) -> None
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise StorageError(f"standard output could not be written ({error.strerror}); free space and run again") from error
+        raise StorageError(
+            f"standard output could not be written ({error.strerror}); free space and run again"
+        ) from error
 
 
 def _write(record: Record, document: Document, command: DocumentCommand, stream: Any) -> None:

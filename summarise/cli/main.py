@@ -95,7 +95,7 @@ def _group(
 
 
 @app.command(DEFAULT_COMMAND)
-def document(  # noqa: PLR0913  # a command line is a list of options
+def document(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A text file, or - for standard input.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the record as JSON, and nothing else.")] = False,
     output: Annotated[
@@ -107,18 +107,14 @@ def document(  # noqa: PLR0913  # a command line is a list of options
     ] = False,
     model: ModelOption = None,
     base_url: BaseUrlOption = None,
-    strategy: Annotated[
-        str | None, typer.Option("--strategy", help="How to ask: auto, single (all at once).")
-    ] = None,
+    strategy: Annotated[str | None, typer.Option("--strategy", help="How to ask: auto, single (all at once).")] = None,
     language: Annotated[
         str | None, typer.Option("--language", help="ISO 639-1 code of the document's language.")
     ] = None,
     encoding: Annotated[
         str | None, typer.Option("--encoding", help="Encoding of the file; default: UTF-8, else guessed.")
     ] = None,
-    context_tokens: Annotated[
-        int | None, typer.Option("--context-tokens", help="The model's context, tokens.")
-    ] = None,
+    context_tokens: Annotated[int | None, typer.Option("--context-tokens", help="The model's context, tokens.")] = None,
     max_output_tokens: Annotated[
         int | None, typer.Option("--max-output-tokens", help="Cap on one answer, tokens; raised once if hit.")
     ] = None,
@@ -126,14 +122,10 @@ def document(  # noqa: PLR0913  # a command line is a list of options
     attempts: Annotated[
         int | None, typer.Option("--attempts", help="Tries of one request, the first included.")
     ] = None,
-    reasks: Annotated[
-        int | None, typer.Option("--reasks", help="Re-asks after an answer that does not fit.")
-    ] = None,
+    reasks: Annotated[int | None, typer.Option("--reasks", help="Re-asks after an answer that does not fit.")] = None,
     temperature: Annotated[float | None, typer.Option("--temperature", help="Sampling temperature.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Sampling seed.")] = None,
-    threads: Annotated[
-        int | None, typer.Option("--threads", help="Processor threads of the embedded model.")
-    ] = None,
+    threads: Annotated[int | None, typer.Option("--threads", help="Processor threads of the embedded model.")] = None,
     cache_dir: CacheOption = None,
     quiet: QuietOption = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more while working.")] = False,
@@ -150,9 +142,17 @@ def document(  # noqa: PLR0913  # a command line is a list of options
     }  # fmt: skip
     run_document(
         DocumentCommand(
-            file=file, as_json=as_json, output=output, force=force, include_text=include_text,
-            encoding=encoding, quiet=quiet, verbose=verbose, no_color=no_color, overrides=overrides,
-        )  # fmt: skip
+            file=file,
+            as_json=as_json,
+            output=output,
+            force=force,
+            include_text=include_text,
+            encoding=encoding,
+            quiet=quiet,
+            verbose=verbose,
+            no_color=no_color,
+            overrides=overrides,
+        )
     )
 
 
@@ -215,27 +215,34 @@ def models_verify(name: ModelArgument = None, cache_dir: CacheOption = None) -> 
 def main(args: list[str]) -> int:
     """Run the command line and return its exit code; every failure is one line on standard error."""
     try:
-        result = app(args=args, prog_name="summarise", standalone_mode=False)
+        result = app(args=args or ["--help"], prog_name="summarise", standalone_mode=False)
     except SummariseError as error:
         _complain(str(error))
-        return error.exit_code
-    except (KeyboardInterrupt, typer.Abort):
-        _complain("interrupted; nothing was written")
-        return EXIT_INTERRUPTED
-    except typer.Exit as error:
         return error.exit_code
     except BrokenPipeError:
         # The reader of our output went away (`| head`); Python must not complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_DONE
-    except Exception as error:  # noqa: BLE001  # the edge of the program: anything else is a bug of ours
-        if hasattr(error, "format_message"):  # typer's own errors about the command line
-            _complain(f"{error.format_message()} See `summarise --help`.")
-            return EXIT_USAGE
-        traceback.print_exc()
+    except Exception as error:  # noqa: BLE001  # the edge of the program
+        return _unexpected(error)
+    if result == EXIT_INTERRUPTED:  # typer turns Ctrl-C into this code
+        _complain("interrupted; nothing was written")
+    return result if isinstance(result, int) else EXIT_DONE
+
+
+def _unexpected(error: Exception) -> int:
+    """Typer's own errors are about the command line; anything else is a bug of ours."""
+    if isinstance(error, typer.Exit):
+        return error.exit_code
+    if not hasattr(error, "format_message"):
+        traceback.print_exception(error)
         _complain(f"a bug of ours ({type(error).__name__}); please report it with the lines above")
         return EXIT_BUG
-    return result if isinstance(result, int) else EXIT_DONE
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(error.format_message())
+        return EXIT_DONE
+    _complain(f"{error.format_message()} See `summarise --help`.")
+    return EXIT_USAGE
 
 
 def _complain(message: str) -> None:
@@ -245,5 +252,3 @@ def _complain(message: str) -> None:
 def run() -> None:
     """Entry point of the ``summarise`` script."""
     sys.exit(main(sys.argv[1:]))
-
-

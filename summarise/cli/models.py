@@ -17,7 +17,7 @@ from summarise.settings import load
 
 def list_models(*, as_json: bool, overrides: Mapping[str, Any]) -> None:
     """Print every model of the registry and whether it is here."""
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "name": state.asset.name,
             "alias": state.asset.alias,

@@ -9,13 +9,33 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from summarise.extract.drafts import AUTHOR, ActorDraft, ClaimDraft, Draft, EvidenceDraft, StanceDraft
-from summarise.schemas import Actor, Claim, Evidence, Offsets, Ref, Stance, Warning_
+from summarise.schemas import Actor, Claim, Evidence, Notice, Offsets, Ref, Stance
 from summarise.text import Span, fold
 
 _TITLES = frozenset(
-    "mr mrs ms miss dr sir dame lord lady prof professor president minister senator mayor the a an".split()
+    [
+        "mr",
+        "mrs",
+        "ms",
+        "miss",
+        "dr",
+        "sir",
+        "dame",
+        "lord",
+        "lady",
+        "prof",
+        "professor",
+        "president",
+        "minister",
+        "senator",
+        "mayor",
+        "the",
+        "a",
+        "an",
+    ]
 )
 
 
@@ -26,7 +46,7 @@ class Rows:
     actors: list[Actor]
     claims: list[Claim]
     stances: list[Stance]
-    warnings: list[Warning_]
+    warnings: list[Notice]
 
 
 def merge(text: str, draft: Draft) -> Rows:
@@ -72,7 +92,7 @@ class _Directory:
             for name in (actor.name, *actor.aliases):
                 self._exact.setdefault(name_key(name), f"a{number}")
                 words = name_key(name).split()
-                for word in (words[-1:] if actor.kind == "person" else []):
+                for word in words[-1:] if actor.kind == "person" else []:
                     parts.setdefault(word, set()).add(f"a{number}")
         self._parts: Mapping[str, str] = {word: min(ids) for word, ids in parts.items() if len(ids) == 1}
 
@@ -115,9 +135,7 @@ def _with_mentions(text: str, actor: ActorDraft, everyone: Mapping[str, ActorDra
         others = [other for other in everyone.values() if other is not actor and words[-1] in other.name.split()]
         if not others and len(mentions_of(text, [words[-1]])) > len(mentions_of(text, [actor.name])):
             aliases.append(words[-1])
-    return replace(
-        actor, aliases=tuple(dict.fromkeys(aliases)), mentions=mentions_of(text, [actor.name, *aliases])
-    )
+    return replace(actor, aliases=tuple(dict.fromkeys(aliases)), mentions=mentions_of(text, [actor.name, *aliases]))
 
 
 def _unique(claims: Sequence[ClaimDraft]) -> Iterator[ClaimDraft]:
@@ -172,7 +190,7 @@ def _claim(text: str, identity: str, claim: ClaimDraft, ids: _Directory) -> Clai
 def claim_sentence(claim: ClaimDraft) -> str:
     """One self-contained sentence that says no more than the evidence: who, asserts or denies, the words."""
     content = " […] ".join(" ".join(evidence.quote.split()) for evidence in claim.evidence)
-    content = content.strip(" ,;:“”\"")
+    content = content.strip(' ,;:“”"')
     ending = "" if content.endswith((".", "!", "?", "…")) else "."
     if claim.claimant == AUTHOR:
         return content[:1].upper() + content[1:] + ending
@@ -218,20 +236,21 @@ def _on_boundaries(text: str, span: Span) -> bool:
 
 def _warnings(
     draft: Draft, actors: Sequence[Actor], claims: Sequence[Claim], stances: Sequence[Stance]
-) -> list[Warning_]:
-    warnings = [Warning_(code=code, message=message) for code, message in draft.warnings]
-    counts = Counter(e.grounding for row in (*claims, *stances) for e in row.evidence)
+) -> list[Notice]:
+    warnings = [Notice(code=code, message=message) for code, message in draft.warnings]
+    rows: list[Claim | Stance] = [*claims, *stances]
+    counts: Counter[str] = Counter(e.grounding for e in chain.from_iterable(row.evidence for row in rows))
     messages = {
         "fuzzy": "quotes differ slightly from the text; the text's own words are shown",
         "conflict": "quotes differ from the text in a negation, a number or a name; check them",
         "ungrounded": "quotes do not stand in the text; they carry no offsets",
     }
     for grounding, words in messages.items():
-        if counts[grounding]:  # type: ignore[index]  # the keys are values of the literal
-            warnings.append(Warning_(code=f"evidence_{grounding}", message=f"{counts[grounding]} {words}"))  # type: ignore[index]
+        if counts[grounding]:
+            warnings.append(Notice(code=f"evidence_{grounding}", message=f"{counts[grounding]} {words}"))
     absent = [actor.name for actor in actors if not actor.mentions]
     if absent:
         warnings.append(
-            Warning_(code="actor_not_in_text", message=f"{len(absent)} actors' names do not stand in the text as given")
+            Notice(code="actor_not_in_text", message=f"{len(absent)} actors' names do not stand in the text as given")
         )
     return warnings

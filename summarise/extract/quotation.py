@@ -23,10 +23,7 @@ def quoted_spans(text: str) -> tuple[Span, ...]:
     opened: tuple[int, str] | None = None
     for place, character in enumerate(text):
         if opened is not None:
-            if character in opened[1]:
-                spans.append(Span(opened[0], place))
-                opened = None
-            elif character == "\n":
+            if character in opened[1] or character == "\n":
                 spans.append(Span(opened[0], place))
                 opened = None
         elif character in _PAIRS:

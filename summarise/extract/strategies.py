@@ -31,6 +31,7 @@ def choose(name: str, *, embedded: bool) -> Strategy:
     Raises:
         UsageError: if there is no strategy of that name.
     """
+    del embedded  # both kinds of endpoint are asked the same way so far
     if name in ("auto", "single"):
         return SingleStrategy()
     raise UsageError(f"no strategy named {name!r}; there is single")

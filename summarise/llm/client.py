@@ -99,18 +99,12 @@ class LanguageModel:
             TruncatedAnswerError: the answer was cut at twice ``max_tokens``.
             SummariseError: any transport error, translated.
         """
-        if self.capability.form is None:
-            await self.probe(meter)
-        assert self.capability.form is not None
+        form = self.capability.form or await self.probe(meter)
         last: list[ChatCompletion] = []
         create = functools.partial(self._create, meter, last)
-        patched: Callable[..., Awaitable[T]] = instructor.patch(  # type: ignore[assignment]  # overloads omit async functions
-            create=_named(create), mode=_MODES[self.capability.form]
-        )
+        patched: Callable[..., Awaitable[T]] = instructor.patch(create=_named(create), mode=_MODES[form])
         try:
-            value = await patched(
-                response_model=answer, max_retries=self._sampling.reasks, **self._request(question)
-            )
+            value = await patched(response_model=answer, max_retries=self._sampling.reasks, **self._request(question))
         except InstructorRetryException as error:
             raise self._failure(error, answer) from error
         except (ValidationError, ValueError) as error:

@@ -66,9 +66,7 @@ async def open_model(
         limits = Limits(settings.timeout, settings.attempts, settings.retry_seconds)
         transport = Transport(endpoint, limits)
         stack.push_async_callback(transport.close)
-        model = LanguageModel(
-            transport, Sampling(settings.temperature, settings.seed, settings.reasks), capability
-        )
+        model = LanguageModel(transport, Sampling(settings.temperature, settings.seed, settings.reasks), capability)
         yield model
         if store is not None and capability.form is not None:
             store.save(endpoint.base_url, endpoint.model, capability)

@@ -7,6 +7,7 @@ the server's text in full, a document, a completion or a key.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -96,30 +97,38 @@ def translate(error: Exception, *, base_url: str, model: str, seconds: float) ->
 
 
 def _from_status(error: openai.APIStatusError, base_url: str, model: str) -> SummariseError:
+    about_document = _from_document(error, model)
+    if about_document is not None:
+        return about_document
     status = error.status_code
-    if _says(error, _FILTER_MARKS):
-        return RefusedError(f"{model} refused: the endpoint's content filter declined this document; try another model")
+    words = _words(error)
+    unknown = "model" in words and ("not found" in words or "does not exist" in words)
     if status in {401, 403}:
         return AuthenticationError(
             f"{base_url} refused the key (HTTP {status}); set OPENAI_API_KEY or SUMMARISE_API_KEY to a valid one"
         )
-    if _says(error, _OVERFLOW_MARKS) or status == 413:
-        return ContextOverflowError(
-            f"the text is too long for the context of {model}{_overflow_figures(error)}; "
-            "lower --context-tokens to the model's real context, or use a model with a longer one"
-        )
-    if status == 404:
+    if status == 404 or (unknown and status < 429):
         return UnknownModelError(
-            f"{base_url} has no model {model!r} (HTTP 404); `summarise doctor` lists what it has; check --model"
+            f"{base_url} has no model {model!r} (HTTP {status}); `summarise doctor` lists what it has; check --model"
         )
     if status == 429:
         why = "the quota is used up" if is_quota(error) else "the rate is still limited after every retry"
         return RateLimitError(f"{base_url}: {why} (HTTP 429); wait or check the account, then run again")
-    if status >= 500 or status in RETRYABLE_STATUS:
+    if status in RETRYABLE_STATUS or status >= 500:
         return EndpointUnavailableError(f"{base_url} fails (HTTP {status}) after every retry; try again later")
-    if "model" in _words(error) and ("not found" in _words(error) or "does not exist" in _words(error)):
-        return UnknownModelError(f"{base_url} has no model {model!r}; `summarise doctor` lists what it has")
     return ConfigurationError(f"{base_url} did not accept the request (HTTP {status}); check --model and --base-url")
+
+
+def _from_document(error: openai.APIStatusError, model: str) -> SummariseError | None:
+    """The error if it is this document the endpoint complains about."""
+    if _says(error, _FILTER_MARKS):
+        return RefusedError(f"{model} refused: the content filter declined this document; try another model")
+    if (error.status_code < 429 and _says(error, _OVERFLOW_MARKS)) or error.status_code == 413:
+        return ContextOverflowError(
+            f"the text is too long for the context of {model}{_overflow_figures(error)}; "
+            "set --context-tokens to the model's real context, or use a model with a longer one"
+        )
+    return None
 
 
 def _overflow_figures(error: openai.APIStatusError) -> str:
@@ -146,5 +155,10 @@ def _says(error: openai.APIStatusError, marks: tuple[str, ...]) -> bool:
 
 
 def _innermost(chain: list[BaseException]) -> str:
-    named = [cause for cause in chain if isinstance(cause, OSError) and cause.strerror]
-    return named[-1].strerror.lower() if named else type(chain[-1]).__name__  # type: ignore[union-attr]  # filtered above
+    """A few words for what went wrong at the bottom, without the address."""
+    for cause in reversed(chain):
+        if isinstance(cause, ConnectionRefusedError):
+            return "connection refused"
+        if isinstance(cause, OSError) and cause.errno and cause.errno > 0:
+            return os.strerror(cause.errno).lower()
+    return type(chain[-1]).__name__

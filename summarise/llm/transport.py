@@ -24,11 +24,13 @@ from summarise.llm import faults
 from summarise.llm.capability import Capability
 from summarise.llm.usage import Meter
 
-_BACKOFF = tenacity.wait_exponential_jitter(initial=0.5, max=30.0, jitter=1.0)
+_BACKOFF = tenacity.wait_exponential_jitter(multiplier=0.5, max=30.0, jitter=1.0)
 _THINK_OPEN, _THINK_CLOSE = "<think>", "</think>"
 _CUT_INPUT_FACTOR = 12
 """No tokenizer in use packs more than about eight characters of running text into a token; a prompt
 billed at fewer than one token in twelve characters was cut by the server."""
+_CUT_INPUT_FROM = 4000
+"""Shorter prompts, in characters, fit every context there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +131,9 @@ class Transport:
         choice = completion.choices[0]
         if choice.finish_reason == "content_filter" or choice.message.refusal:
             raise RefusedError(f"{self.endpoint.model} refused to answer about this document; try another model")
-        sent = sum(len(message["content"]) for message in request["messages"])
+        sent = sum(len(message.get("content") or "") for message in request["messages"])
         billed = completion.usage.prompt_tokens if completion.usage else 0
-        if billed and billed * _CUT_INPUT_FACTOR < sent:
+        if billed and max(_CUT_INPUT_FROM, billed * _CUT_INPUT_FACTOR) < sent:
             raise EndpointUnavailableError(
                 f"{self.endpoint.base_url} cut the input: {sent} characters were sent, {billed} tokens read; "
                 "raise the server's context length"

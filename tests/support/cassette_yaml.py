@@ -41,9 +41,7 @@ except ImportError:  # PyYAML built without libyaml
 SHARE_FROM_CHARACTERS = 120
 
 # What plain, quoted and literal scalars carry unharmed: printable text with "\n" as the only line break.
-_LITERAL_SAFE = re.compile(
-    r"[\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]*"
-)
+_LITERAL_SAFE = re.compile(r"[\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]*")
 # Characters that stand as themselves between double quotes.
 _VISIBLE = re.compile(
     r"[\x20-\x7e\xa1-\u1fff\u2010-\u2027\u2030-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"

@@ -94,8 +94,7 @@ def _settle(answer: dict[str, Any]) -> dict[str, Any]:
         settled |= {"id": "chatcmpl-recorded", "created": 0}
     if answer.get("object") == "list" and isinstance(answer.get("data"), list):
         settled["data"] = [
-            {**item, "created": 0} if isinstance(item, dict) and "created" in item else item
-            for item in answer["data"]
+            {**item, "created": 0} if isinstance(item, dict) and "created" in item else item for item in answer["data"]
         ]
     return settled
 
@@ -225,9 +224,7 @@ class CassetteWatch:
             return None
         path = os.path.relpath(self._cassette.path)
         command = f"make rerecord TEST={shlex.quote(self._node_id)}"
-        return "\n\n".join(
-            [f"The test and its cassette {path} disagree.", *parts, f"To record again: {command}"]
-        )
+        return "\n\n".join([f"The test and its cassette {path} disagree.", *parts, f"To record again: {command}"])
 
     def _describe_miss(self, wanted: Request) -> str:
         head = f"No recorded answer for {_label(wanted)}"
@@ -239,9 +236,7 @@ class CassetteWatch:
             return f"{head}\nThe test made this request more often than it was recorded ({len(equal)} times)."
         nearest = max(recorded, key=lambda one: _likeness(wanted, one))
         lines = list(
-            difflib.unified_diff(
-                _lines(nearest), _lines(wanted), "nearest recorded", "wanted", n=2, lineterm=""
-            )
+            difflib.unified_diff(_lines(nearest), _lines(wanted), "nearest recorded", "wanted", n=2, lineterm="")
         )
         if len(lines) > MAX_DIFF_LINES:
             lines = [*lines[:MAX_DIFF_LINES], f"({len(lines) - MAX_DIFF_LINES} more lines)"]
@@ -417,7 +412,8 @@ def _judged(item: pytest.Item, *, with_unplayed: bool) -> Generator[None, object
         # Unplayed interactions are no news after a failure: the test ended early.
         if report := _report(item, with_unplayed=False):
             ending = f"The test then ended with {type(error).__name__}: {error}"
-            raise pytest.fail.Exception(f"{report}\n\n{ending}", pytrace=False) from error
+            # Not "from error": vcrpy's own advice on how to record would stand above ours.
+            raise pytest.fail.Exception(f"{report}\n\n{ending}", pytrace=False) from None
         raise
     if report := _report(item, with_unplayed=with_unplayed):
         raise pytest.fail.Exception(report, pytrace=False)

@@ -41,7 +41,7 @@ MODEL = "scripted-model"
 class ReceivedRequest:
     """A request as it arrived.
 
-    Names of headers are in lower case; ``json`` is the parsed body or None; ``received_at`` is monotonic time.
+    Names of headers are in lower case, ``json`` is the parsed body or None, ``received_at`` is monotonic.
     """
 
     method: str
@@ -492,9 +492,7 @@ class ScriptedServer:
 
     def __enter__(self) -> ScriptedServer:
         self._server = _Server(self)
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.02,), name="scripted-server"
-        )
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="scripted-server")
         self._thread.start()
         return self
 
@@ -519,9 +517,7 @@ class ScriptedServer:
         steps = [] if callable(self._script) else list(self._script)
         left = [step.name for step in steps[self._played :]]
         assert not left, f"{len(left)} of {len(steps)} steps were not played: {', '.join(left)}"
-        assert not self.unexpected, (
-            f"{len(self.unexpected)} requests came after the last of {len(steps)} steps"
-        )
+        assert not self.unexpected, f"{len(self.unexpected)} requests came after the last of {len(steps)} steps"
         assert not self._errors, f"{self._errors} steps raised an error; the traceback is on standard error"
 
     def take(self, request: ReceivedRequest) -> Step:

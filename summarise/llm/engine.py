@@ -1,0 +1,201 @@
+"""The embedded model: llama.cpp's own server, run inside this process on the loopback interface.
+
+Invariant: while the context is open, one server listens on a port of 127.0.0.1 that the system chose
+and answers only requests with a key drawn for it; when it closes, however it closes, the port, the
+threads and the memory are given back. Nothing native writes to the terminal.
+
+Source of the settings: llama.cpp's server as packaged by ``xllamacpp``; docs/performance-engine.md has
+the measurements that chose them.
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib
+import os
+import re
+import secrets
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from summarise.errors import AssetError, ConfigurationError
+
+_MAGIC = b"GGUF"
+_LOOPBACK = "127.0.0.1"
+_SILENT = 0
+_HTTP_THREADS_BESIDE_SLOTS = 3
+_SPECIAL_TOKEN = re.compile(r"<\|(?=[A-Za-z0-9_]{1,40}\|>)")
+_DEFUSED = "<\u00a6"
+
+
+def defuse_special_tokens(text: str) -> str:
+    """``text`` with nothing in it that a chat model's tokenizer takes for a control token.
+
+    llama.cpp's server applies the chat template to the whole conversation and then reads control
+    tokens such as ``<|im_end|>`` anywhere in it, a document's text included; no setting turns that
+    off. Here the first bar of each is made a broken bar (U+00A6), one code point for one, so every
+    offset stays where it was.
+    """
+    return _SPECIAL_TOKEN.sub(_DEFUSED, text)
+
+
+def physical_cores() -> int:
+    """How many processor cores this process may use, two hardware threads of a core counted once."""
+    if not hasattr(os, "sched_getaffinity"):
+        return os.cpu_count() or 1
+    allowed = os.sched_getaffinity(0)
+    cores = set()
+    for number in allowed:
+        siblings = Path(f"/sys/devices/system/cpu/cpu{number}/topology/thread_siblings_list")
+        try:
+            cores.add(siblings.read_text(encoding="ascii").strip())
+        except OSError:
+            return len(allowed)
+    return len(cores)
+
+
+def check_model_file(path: Path) -> None:
+    """Look at the file before native code does.
+
+    Raises:
+        AssetError: if it cannot be read, is not in the GGUF format, or is larger than the memory
+            that is free.
+    """
+    try:
+        with path.open("rb") as stream:
+            magic = stream.read(len(_MAGIC))
+        size = path.stat().st_size
+    except OSError as error:
+        raise AssetError(f"{path}: cannot be read ({error.strerror}); check the path, or pull the model") from error
+    if magic != _MAGIC:
+        raise AssetError(f"{path}: not a model in the GGUF format; pull the model again or name another file")
+    free = _free_memory()
+    if free is not None and free < size:
+        raise AssetError(
+            f"{path}: needs about {size / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free; "
+            "close other programs or choose a smaller model"
+        )
+
+
+def _free_memory() -> int | None:
+    """Bytes of memory that can be had without swapping; None where the system does not say."""
+    try:
+        table = Path("/proc/meminfo").read_text(encoding="ascii")
+    except OSError:
+        return None
+    found = re.search(r"^MemAvailable:\s+(\d+) kB$", table, re.MULTILINE)
+    return int(found.group(1)) * 1024 if found else None
+
+
+class EmbeddedServer:
+    """A context manager: inside it, an OpenAI-compatible endpoint serves ``model_path``.
+
+    ``context_tokens`` is the context of each of the ``parallel`` requests served at once, prompt and
+    answer together; a longer prompt is answered with HTTP 400, type ``exceed_context_size_error``.
+    ``threads`` defaults to the physical cores. With ``reuse_prompts`` the beginning a prompt shares
+    with an earlier one is not computed again: faster, but the last digits of the arithmetic then
+    depend on the requests before, so an answer may too. Without it and with ``parallel`` 1, the
+    answer at temperature 0 depends on the request alone.
+
+    Raises on entering:
+        ConfigurationError: if the extra ``local`` is not installed.
+        AssetError: if the file is not a model that can be loaded.
+    """
+
+    def __init__(
+        self,
+        model_path: Path,
+        *,
+        context_tokens: int = 8192,
+        parallel: int = 1,
+        threads: int | None = None,
+        reuse_prompts: bool = True,
+    ) -> None:
+        self.model_path = model_path
+        self.context_tokens = context_tokens
+        self.parallel = parallel
+        self.threads = threads or physical_cores()
+        self.reuse_prompts = reuse_prompts
+        self.api_key = secrets.token_urlsafe(32)
+        self._server: Any = None
+        self._address = ""
+
+    def __repr__(self) -> str:
+        return f"EmbeddedServer({self.model_path.name}, {self._address or 'stopped'})"
+
+    @property
+    def base_url(self) -> str:
+        """The endpoint, as an OpenAI client wants it.
+
+        Raises:
+            RuntimeError: outside the context.
+        """
+        if not self._address:
+            raise RuntimeError("the embedded server is not running; use it in a with statement")
+        return f"{self._address}/v1"
+
+    def __enter__(self) -> EmbeddedServer:
+        if self._server is not None:
+            raise RuntimeError("the embedded server is running already")
+        check_model_file(self.model_path)
+        engine = _import_engine()
+        # Registered first: an exit between the two lines stops nothing rather than leaving a server.
+        atexit.register(self.stop)
+        try:
+            self._server = engine.Server(self._parameters(engine))
+        except RuntimeError as error:
+            atexit.unregister(self.stop)
+            raise AssetError(
+                f"{self.model_path}: the model cannot be loaded; the file may be damaged or cut short, of a "
+                "kind this xllamacpp does not know, or too large for the memory: pull it again or choose another"
+            ) from error
+        self._address = str(self._server.listening_address)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop serving and give memory and port back; does nothing the second time."""
+        atexit.unregister(self.stop)
+        self._address = ""
+        # The native server stops, and joins its threads, when its last reference goes.
+        self._server = None
+
+    def _parameters(self, engine: Any) -> Any:
+        """llama.cpp's settings; those not named here are its defaults."""
+        parameters = engine.CommonParams()
+        parameters.model.path = str(self.model_path)
+        parameters.hostnames = [_LOOPBACK]
+        parameters.port = 0
+        parameters.api_keys = [self.api_key]
+        parameters.verbosity = _SILENT
+        parameters.ui = False
+        parameters.endpoint_slots = False
+        parameters.n_threads_http = self.parallel + _HTTP_THREADS_BESIDE_SLOTS
+        parameters.n_parallel = self.parallel
+        # Divided among the slots, so that each has its own context_tokens.
+        parameters.n_ctx = self.context_tokens * self.parallel
+        parameters.kv_unified = False
+        parameters.cache_prompt = self.reuse_prompts
+        parameters.cpuparams.n_threads = self.threads
+        parameters.cpuparams_batch.n_threads = self.threads
+        parameters.warmup = False
+        return parameters
+
+
+def _import_engine() -> Any:
+    """The module ``xllamacpp``: a hundred megabytes, optional, so imported only when it is to run."""
+    try:
+        return importlib.import_module("xllamacpp")
+    except ImportError as error:
+        raise ConfigurationError(
+            "the embedded model needs the package xllamacpp: pip install 'summarise[local]', "
+            "or name an endpoint with --base-url"
+        ) from error
