@@ -116,7 +116,7 @@ class Stance(_Part):
 
 
 class Notice(_Part):
-    """Something a reader of the record should know; ``code`` is from the list in docs/warnings.md."""
+    """Something a reader of the record should know; ``code`` is from the list in docs/errors.md."""
 
     code: str
     message: str

@@ -11,6 +11,7 @@ alternatives compared.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,6 +20,8 @@ import sentencex
 
 from summarise.text import Lines, Span
 
+_LIST_NUMBER = re.compile(r"\(?(?:\d{1,3}|[A-Za-z])[.)]")
+"""The number of a heading or list item, which belongs to what follows it on the line."""
 _WRAP_WIDTH = range(50, 100)
 _TERMINAL = tuple(".!?:;…\"'”’)]。！？؟।")
 
@@ -46,10 +49,16 @@ def cut_sentences(text: str, *, language: str | None = None) -> tuple[Span, ...]
     spans: list[Span] = []
     for block in _blocks(text):
         piece = block.of(text)
+        heading: Span | None = None
         for boundary in sentencex.get_sentence_boundaries(language or "en", piece):
             span = Span(boundary["start_index"], boundary["end_index"]).shifted(block.start).trimmed(text)
-            if len(span):
+            if not len(span):
+                continue
+            if heading is not None:
+                spans[-1] = span = Span(heading.start, span.end)
+            else:
                 spans.append(span)
+            heading = span if _LIST_NUMBER.fullmatch(span.of(text)) else None
     return tuple(spans)
 
 

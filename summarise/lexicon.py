@@ -30,6 +30,9 @@ FUNCTION = frozenset(
         " und"
     )
 )
+PERSONS = _groups(
+    "i me my we us our", "you your", "he him his", "she her hers", "they them their",
+)  # fmt: skip
 ROLES = _groups("be is are was were been being am got", "by", "to", "from", "for", "against", "with")
 NEGATORS = _groups(
     "not n't no never cannot", "none", "nobody", "nothing", "nowhere", "neither", "nor", "without",
@@ -46,6 +49,9 @@ HEDGES = _groups(
     "alleged allegedly reportedly purported purportedly supposedly apparently", "if", "unless", "until",
     "almost nearly", "only", "all", "some", "most", "few", "many", "every", "any", "former", "acting", "fake",
     "proposed", "planned", "attempted", "half",
+    "expect expects expected", "likely", "threaten threatens threatened", "promise promises promised",
+    "hope hopes hoped", "want wants wanted", "try tries tried trying", "claim claims claimed",
+    "believe believes believed", "suspect suspects suspected", "consider considers considered considering",
 )  # fmt: skip
 OPPOSITES = frozenset(
     tuple(pair.split("/"))

@@ -29,6 +29,7 @@ from summarise.lexicon import (
     NEGATORS,
     ONES,
     ORDINALS,
+    PERSONS,
     QUANTITIES,
     ROLES,
     SCALES,
@@ -345,6 +346,11 @@ def _spelt(tokens: Sequence[Token], at: int) -> tuple[Decimal | None, int]:
 def role_class(item: Item) -> str:
     """The class of a word that says who does what to whom ("be" of the passive, "by", "to" ...)."""
     return ROLES.get(item.key, "")
+
+
+def person(item: Item) -> str:
+    """Whom a pronoun stands for ("they" and "their" are one, "we" and "they" are two); else ""."""
+    return PERSONS.get(item.key, "") if item.kind is Kind.function else ""
 
 
 def borne_out(item: Item, known: Sequence[Item], *, name: bool) -> bool:

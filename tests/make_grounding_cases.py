@@ -5,6 +5,7 @@ passage meant; offsets come from ``str.index`` alone, so nothing here depends on
 Every name, place and event is made up.
 """
 
+# ruff: noqa: E501 - a quote and its passage are easier to compare on one line
 from __future__ import annotations
 
 import json
@@ -13,7 +14,7 @@ from typing import Any
 
 CASES: list[dict[str, Any]] = []
 FALSE = {"negated", "number", "unit", "date", "name", "swapped", "opposite", "hedge", "role", "word", "made-up",
-         "inside", "empty", "elided-false"}  # fmt: skip
+         "inside", "empty", "elided-false", "stitched", "second-false"}  # fmt: skip
 
 
 def case(
@@ -318,7 +319,8 @@ def dressed() -> None:
                 case("dressed", text, f'"{plain}!"', "fuzzy", plain)
         sentence = story[0][0]
         long_word = max(
-            (word for word in sentence.split() if word.islower() and word not in ("percent", "quarter", "third")), key=len
+            (word for word in sentence.split() if word.islower() and word not in ("percent", "quarter", "third")),
+            key=len,
         )
         if len(long_word) > 5:
             case("dressed", text, sentence.replace(long_word, long_word[:-3] + long_word[-2] + long_word[-3] + long_word[-1]),
@@ -335,9 +337,9 @@ def silent() -> None:
     )
     case("silent", text, "President Mirela Stanhope said the long-awaited railway between Orbeck and Lyme would open in May",
          "fuzzy", text[: text.index(". The former")])  # fmt: skip
-    case("silent", text, "Aid workers reached the camp at Dunhollow on Sunday", "conflict",
+    case("silent-fact", text, "Aid workers reached the camp at Dunhollow on Sunday", "conflict",
          "Aid workers from the North Coast Fund reached the camp at Dunhollow on Sunday")  # fmt: skip
-    case("silent", text, "the treaty signed by Orbeck", "conflict", "The treaty was signed by Orbeck")
+    case("silent-fact", text, "the treaty signed by Orbeck", "conflict", "The treaty was signed by Orbeck")
     for category, quote, passage in (
         ("name", "President Mirela Stanhope said the long-awaited and very costly railway between Lyme and Orbeck would open",
          "President Mirela Stanhope said the long-awaited and very costly railway between Orbeck and Lyme would open"),
@@ -372,6 +374,37 @@ def silent() -> None:
         "ungrounded",
     )
     case("paraphrase-far", text, "Staff of the charity got to Dunhollow camp late on Sunday", "ungrounded")
+
+
+def stitched() -> None:
+    """Words of one text glued together without a sign, so that they say what nobody said."""
+    text = (
+        "The minister's critics say that the new law on fishing will ruin small ports, while large companies expect "
+        "to earn more than ever. Fishermen in the bay mend their nets in winter and sell mussels to tourists in summer. "
+        "A spokesman for the owners of the trawlers said the law was overdue and called the protests a sad spectacle. "
+        "The protests began in spring after a storm had sunk several boats in the old harbour."
+    )
+    for quote in (
+        "The new law on fishing will ruin large companies", "Fishermen in the bay sell their nets to tourists",
+        "The minister's law will ruin small ports", "small ports expect to earn more than ever",
+        "A spokesman for the owners called the law a sad spectacle", "The protests sunk several boats in the old harbour",
+        "Fishermen mend mussels in summer", "The law had sunk several boats", "critics expect to earn more than ever",
+        "Fishermen in the bay said the protests began in spring", "A spokesman for the trawlers called the storm overdue",
+        "The owners of the boats began protests in the old harbour after a storm",
+    ):  # fmt: skip
+        case("stitched", text, quote, "ungrounded")
+    for quote, passage in (
+        ("the new law on fishing will ruin ports", "the new law on fishing will ruin small ports"),
+        ("Fishermen in the bay mend nets in winter and sell mussels in summer",
+         "Fishermen in the bay mend their nets in winter and sell mussels to tourists in summer"),
+        ("The protests began in spring after a storm sunk several boats in the harbour",
+         "The protests began in spring after a storm had sunk several boats in the old harbour"),
+        ("A spokesman for the owners said the law was overdue and called the protests a spectacle",
+         "A spokesman for the owners of the trawlers said the law was overdue and called the protests a sad spectacle"),
+        ("new law on fishing will ruin small ports while large companies expect to earn more",
+         "new law on fishing will ruin small ports, while large companies expect to earn more"),
+    ):  # fmt: skip
+        case("silent", text, quote, "fuzzy", passage)
 
 
 def repeated() -> None:
@@ -532,8 +565,155 @@ def made_up() -> None:
     case("empty", "", "", "ungrounded")
 
 
+def second() -> None:
+    """A second set, written when the code was done; its first run is reported in docs/quality-grounding.md."""
+    text = (
+        "BRENNICK, Nov 3 — Opposition leader Sana Terrell on Sunday urged President Oduya Marsh to halt "
+        'the eviction of roughly 2,500 families from the Lower Quay, calling the plan "a disgrace that no '
+        'court should tolerate".\n\n'
+        "Marsh's office rejected the appeal. \"The families were offered new homes in 2022 and most of "
+        "them accepted,\" spokesman Leo Vantongeren said in a statement. He didn't say how many had moved.\n\n"
+        "The World Shelter Network estimates that one in five residents has nowhere to go. Its director, "
+        "Dr. Amara Finch-Hale, told the Brennick Courier that evictions had doubled since last year, from "
+        "1,100 to 2,300, and that the government hasn't built a single flat. \"If they don't stop, we'll "
+        'sue," she said.\n\n'
+        "Police used tear gas against demonstrators on Saturday night; 17 people, including 3 officers, "
+        'were injured, none of them seriously. The interior ministry blamed "outside agitators" for the '
+        "violence, but residents say officers fired first.\n\n"
+        "The U.S. ambassador, Paul Ridgeway, expressed concern. The U.N. is expected to debate the matter "
+        "before the end of the month. Two-thirds of voters support the eviction, according to a poll by "
+        "Datum published in late October, while 28.5% oppose it."
+    )
+    for quote in (
+        "Sana Terrell on Sunday urged President Oduya Marsh to continue the eviction of roughly 2,500 families",
+        "President Oduya Marsh on Sunday urged opposition leader Sana Terrell to halt the eviction",
+        "urged President Oduya Marsh to halt the eviction of roughly 25,000 families from the Lower Quay",
+        "a disgrace that every court should tolerate",
+        "a disgrace that courts should tolerate",
+        "Marsh's office accepted the appeal",
+        "Marsh's office welcomed the appeal.",
+        "The families were offered new homes in 2022 and few of them accepted",
+        "The families were offered new homes in 2022 and all of them accepted",
+        "The families were offered new homes in 2022 and they accepted",
+        "The families were refused new homes in 2022 and most of them accepted",
+        "He did say how many had moved",
+        "He said how many had moved",
+        "He did not say how many had died",
+        "one in six residents has nowhere to go",
+        "one in five residents has somewhere to go",
+        "four in five residents has nowhere to go",
+        "evictions had halved since last year, from 1,100 to 2,300",
+        "evictions had doubled since last year, from 2,300 to 1,100",
+        "the government has built a single flat",
+        "the government has built flats",
+        "If they stop, we'll sue",
+        "If they don't stop, we won't sue",
+        "If they don't stop, they'll sue",
+        "Police used tear gas against demonstrators on Sunday night",
+        "Demonstrators used tear gas against police on Saturday night",
+        "Police used live rounds against demonstrators on Saturday night",
+        "17 people, including 3 officers, were killed",
+        "17 people, excluding 3 officers, were injured",
+        "17 people, including 3 officers, were injured, some of them seriously",
+        "3 people, including 17 officers, were injured",
+        "17 people, including 3 officers, were injured, all of them seriously",
+        "residents say officers fired last",
+        "residents deny officers fired first",
+        "officers say residents fired first",
+        "The interior ministry blamed residents for the violence",
+        "The foreign ministry blamed outside agitators for the violence",
+        "The U.K. ambassador, Paul Ridgeway, expressed concern",
+        "The US ambassador expressed no concern",
+        "The U.N. is expected to debate the matter after the end of the month",
+        "The U.N. is not expected to debate the matter",
+        "The U.N. debated the matter before the end of the month",
+        "Two-thirds of voters oppose the eviction",
+        "One-third of voters support the eviction",
+        "a poll by Datum published in early October",
+        "while 28.5% support it",
+        "while 28% oppose it",
+        "while 82.5% oppose it",
+        "a poll by Datum published in late November",
+        "the World Shelter Network denies that one in five residents has nowhere to go",
+        "Amara Finch-Hale told the Marsh Courier that evictions had doubled",
+        "the spokesman Leo Finch said in a statement",
+        "Marsh rejected the appeal of Terrell",
+        "evictions had doubled since last month",
+        "evictions haven't doubled since last year",
+        "Terrell and Marsh halted the eviction",
+        "families were offered new homes by 2022",
+        "new homes were offered to Marsh in 2022",
+    ):  # fmt: skip
+        case("second-false", text, quote, "not grounded")
+    for quote, passage in (
+        ("roughly 2500 families from the Lower Quay", "roughly 2,500 families from the Lower Quay"),
+        ('calling the plan "a disgrace that no court should tolerate."', 'calling the plan "a disgrace that no court should tolerate'),
+        ("The families were offered new homes in 2022, and most of them accepted", "The families were offered new homes in 2022 and most of them accepted"),
+        ("The families had been offered new homes in 2022 and most of them accepted", "The families were offered new homes in 2022 and most of them accepted"),
+        ("He did not say how many had moved", "He didn't say how many had moved"),
+        ("He did not say how many moved", "He didn't say how many had moved"),
+        ("one in 5 residents has nowhere to go", "one in five residents has nowhere to go"),
+        ("evictions had doubled since last year, from 1100 to 2300", "evictions had doubled since last year, from 1,100 to 2,300"),
+        ("the government has not built a single flat", "the government hasn't built a single flat"),
+        ("If they do not stop, we will sue", "If they don't stop, we'll sue"),
+        ("Police used tear gas against the demonstrators on Saturday night", "Police used tear gas against demonstrators on Saturday night"),
+        ("seventeen people, including three officers, were injured", "17 people, including 3 officers, were injured"),
+        ("The US ambassador, Paul Ridgeway, expressed concern", "The U.S. ambassador, Paul Ridgeway, expressed concern"),
+        ("The UN is expected to debate the matter before the end of the month", "The U.N. is expected to debate the matter before the end of the month"),
+        ("28.5 percent oppose it", "28.5% oppose it"),
+        ("two thirds of voters support the eviction", "Two-thirds of voters support the eviction"),
+        ("The World Shelter Network estimates that one in five residents have nowhere to go", "The World Shelter Network estimates that one in five residents has nowhere to go"),
+        ("Its director, Amara Finch-Hale, told the Brennick Courier that evictions had doubled", "Its director, Dr. Amara Finch-Hale, told the Brennick Courier that evictions had doubled"),
+        ("Marsh's office rejected the appeal ... \"The families were offered new homes in 2022", "Marsh's office rejected the appeal. \"The families were offered new homes in 2022"),
+        ("residents said officers fired first", "residents say officers fired first"),
+        ("residents say that officers fired first", "residents say officers fired first"),
+        ('The interior ministry has blamed "outside agitators" for the violence', 'The interior ministry blamed "outside agitators" for the violence'),
+        ("blamed outside agitators for violence", 'blamed "outside agitators" for the violence'),
+        ("BRENNICK, November 3", "BRENNICK, Nov 3"),
+    ):  # fmt: skip
+        case("second-true", text, quote, "fuzzy", passage)
+    case(
+        "paraphrase-far"
+        if "teargas" in (quote := "Opposition leader Sana Terrell urged President Oduya Marsh to halt the eviction")
+        else "silent-fact",
+        text,
+        quote,
+        "not grounded",
+    )
+    case(
+        "paraphrase-far"
+        if "teargas" in (quote := "Police used teargas against demonstrators on Saturday night")
+        else "silent-fact",
+        text,
+        quote,
+        "not grounded",
+    )
+    case(
+        "paraphrase-far"
+        if "teargas" in (quote := "[Terrell] urged President Oduya Marsh to halt the eviction")
+        else "silent-fact",
+        text,
+        quote,
+        "not grounded",
+    )
+
+
 def main() -> None:
-    for write in (stories, requoted, wrapped, elided, dressed, silent, repeated, inside, scripts, marks, made_up):
+    for write in (
+        stories,
+        requoted,
+        wrapped,
+        elided,
+        dressed,
+        silent,
+        stitched,
+        repeated,
+        inside,
+        scripts,
+        marks,
+        made_up,
+        second,
+    ):
         write()
     target = Path(__file__).with_name("grounding_cases.jsonl")
     lines = (json.dumps(one, ensure_ascii=False) for one in CASES)

@@ -122,18 +122,15 @@ def test_every_cassette_belongs_to_one_test() -> None:
     modules = sorted({path.split("/")[1] for path in files})
     test_files = [f"tests/{module}.py" for module in modules if (TESTS / f"{module}.py").exists()]
     owners = collect(test_files, ROOT) if test_files else {}
-    assert not sorted(files - owners.keys()), "cassettes of no test: delete them, or rename them with their test"
+    orphans = sorted(files - owners.keys())
+    assert not orphans, "cassettes of no test: delete them, or rename them with their test"
     shared = {path: tests for path, tests in owners.items() if len(tests) > 1}
     assert not shared, "tests that would write the same cassette: rename one"
 
 
 def collect(arguments: list[str], directory: Path) -> dict[str, list[str]]:
-    """``collect_cassette_paths`` in a process of its own: pytest does not run inside pytest."""
-    script = (
-        "import json, sys; from support.cassettes import collect_cassette_paths as collect\n"
-        "paths = collect(sys.argv[1:]); print(); print(json.dumps(paths))"
-    )
-    done = run_python("-c", script, *arguments, directory=directory)
+    """Which cassette belongs to which tests; in a process of its own, as pytest does not run inside pytest."""
+    done = run_python("-m", "support.cassette_owners", *arguments, directory=directory)
     assert done.returncode == 0, done.stdout + done.stderr
     paths: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
     return paths
@@ -330,7 +327,7 @@ def conversation(user: str, *more: str) -> dict[str, Any]:
 
 
 def test_thirty_requests_with_one_prompt_and_schema_stay_small() -> None:
-    cassette = {"version": 1, "interactions": [conversation(f"Chunk {n}. " * 100) for n in range(30)]}
+    cassette: dict[str, Any] = {"version": 1, "interactions": [conversation(f"Chunk {n}. " * 100) for n in range(30)]}
     text = cassette_yaml.serialize(cassette)
     assert len(text.encode()) < MAX_BYTES // 2
     assert text.count("A rule of the house.") == 150
@@ -519,15 +516,22 @@ async def test_an_unplayed_interaction_is_reported(tape: Tape) -> None:
 def test_the_network_is_blocked() -> None:
     for address in (("127.0.0.1", 9), ("192.0.2.1", 443)):
         with pytest.raises(RuntimeError, match="Network is disabled"):
-            socket.create_connection(address, timeout=1)
+            connect(*address)
+
+
+def connect(host: str, port: int) -> None:
+    """Open a connection and close it."""
+    with socket.socket() as plain:
+        plain.settimeout(1)
+        plain.connect((host, port))
 
 
 @pytest.mark.loopback
 def test_loopback_is_open_to_tests_that_ask() -> None:
     with ScriptedServer([]) as server:
-        socket.create_connection(("127.0.0.1", urlsplit(server.base_url).port or 0), timeout=1).close()
+        connect("127.0.0.1", urlsplit(server.base_url).port or 0)
     with pytest.raises(RuntimeError, match="Network is disabled"):
-        socket.create_connection(("192.0.2.1", 443), timeout=1)
+        connect("192.0.2.1", 443)
 
 
 # The whole way, with pytest: recorded twice from a scripted server, then replayed by tests that have changed

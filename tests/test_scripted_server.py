@@ -59,7 +59,7 @@ async def ask() -> AsyncIterator[Ask]:
     async def send(server: ScriptedServer, *, timeout: float = 5, text: str = "Hello?", **more: Any) -> Any:
         client = AsyncOpenAI(base_url=server.base_url, api_key="none", max_retries=0, timeout=timeout)
         clients.append(client)
-        messages = [{"role": "user", "content": text}]
+        messages: Any = [{"role": "user", "content": text}]
         return await client.chat.completions.create(model="m", messages=messages, **more)
 
     yield send
@@ -84,6 +84,7 @@ async def test_a_completion_and_its_usage_arrive(scripted_server: Start, ask: As
     server = scripted_server([completion("“Yes” — 🙂", usage=(30, 3))], play_all=True)
     reply = await ask(server)
     assert isinstance(reply, ChatCompletion)
+    assert reply.usage is not None
     assert reply.choices[0].message.content == "“Yes” — 🙂"
     assert reply.choices[0].finish_reason == "stop"
     assert (reply.usage.prompt_tokens, reply.usage.completion_tokens, reply.usage.total_tokens) == (30, 3, 33)

@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 
 from summarise.text import Lines, Span, extends_cluster, fold
 
-ODD = st.text(st.sampled_from("aZé5 \"'“’`-–…½²①\u0301\u0323\u093f\u200d\ufe0f\u00ad\u202f\r\n\t\x1c\u2028🎉👩ßİﬁΣς한ᄒ\u1161"), max_size=40)
+ODD = st.text(
+    st.sampled_from("aZé5 \"'“’`-–…½²①\u0301\u0323\u093f\u200d\ufe0f\u00ad\u202f\r\n\t\x1c\u2028🎉👩ßİﬁΣς한ᄒ\u1161"),
+    max_size=40,
+)
 ANY = st.one_of(ODD, st.text(max_size=60))
 
 

@@ -1,6 +1,7 @@
 """Compare how three libraries ground quotes: summarise, langextract and instructor.
 
     python bench/grounding/compare.py            the table of docs/quality-grounding.md
+    python bench/grounding/compare.py --mutate   the same tools on sentences of examples/ falsified by rule
     python bench/grounding/compare.py --sweep    the threshold of summarise, from 0.50 to 0.95
 
 Every library gets the text and one quote at a time, with its default settings. See README.md.
@@ -11,18 +12,26 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import random
+import re
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from instructor import CitationMixin
+from langextract.core.data import Extraction  # type: ignore[import-not-found]  # only in the bench's venv
+from langextract.resolver import WordAligner  # type: ignore[import-not-found]
 
 from summarise import alignment
 from summarise.grounding import Grounder
 
 ROOT = Path(__file__).resolve().parents[2]
 CASES = ROOT / "tests" / "grounding_cases.jsonl"
-UNJUDGED = "paraphrase-far"  # true in meaning, copied by nobody: no answer is called right or wrong
+# True in meaning, but reworded, or a fact left out without a sign: no answer is called right or wrong.
+UNJUDGED = ("paraphrase-far", "silent-fact")
 
 Locate = Callable[[str, str], tuple[int, int] | None]
 
@@ -45,9 +54,6 @@ def ours(text: str, quote: str) -> tuple[int, int] | None:
 
 
 def langextract(*, lesser: bool) -> Locate:
-    from langextract.core.data import Extraction
-    from langextract.resolver import WordAligner
-
     def locate(text: str, quote: str) -> tuple[int, int] | None:
         wanted = Extraction(extraction_class="quote", extraction_text=quote)
         [[found]] = WordAligner().align_extractions([[wanted]], text, accept_match_lesser=lesser)
@@ -60,8 +66,6 @@ def langextract(*, lesser: bool) -> Locate:
 
 
 def instructor() -> Locate:
-    from instructor import CitationMixin
-
     def locate(text: str, quote: str) -> tuple[int, int] | None:
         spans = CitationMixin.model_construct(substring_quotes=[quote]).get_spans(text)
         return next(iter(spans), None)
@@ -105,19 +109,68 @@ def run(cases: list[dict[str, Any]], locate: Locate) -> tuple[dict[str, Tally], 
     return tallies, time.process_time() - began
 
 
-def compare(cases: list[dict[str, Any]]) -> None:
-    tools: dict[str, Locate] = {
+def tools() -> dict[str, Locate]:
+    return {
         "summarise": ours,
         "langextract": langextract(lesser=True),
         "langextract, whole": langextract(lesser=False),
         "instructor": instructor(),
     }
-    results = {name: run(cases, locate) for name, locate in tools.items()}
-    print("| Category | True or false | Cases | " + " | ".join(tools) + " |")
-    print("|---|---|---:|" + "---:|" * len(tools))
+
+
+def mutants(sentence: str, draw: random.Random) -> Iterator[tuple[str, str]]:
+    """One falsification of each kind that the sentence allows."""
+    words = sentence.split()
+    place = draw.randrange(1, len(words))
+    yield "not inserted", " ".join([*words[:place], "not", *words[place:]])
+    for kind, pattern, change in (
+        ("negation dropped", r"not|no|never", ""),
+        ("number changed", r"\d+", None),
+        ("name replaced", r"[A-Z][a-z]{3,}", "Zorbland"),
+        ("plain word replaced", r"[a-z]{5,}", "xylophone"),
+    ):
+        places = [place for place, word in enumerate(words) if place and re.fullmatch(pattern, word)]
+        if places:
+            place = draw.choice(places)
+            instead = str(int(words[place]) + draw.randint(1, 9)) if change is None else change
+            yield kind, " ".join([*words[:place], *([instead] if instead else []), *words[place + 1 :]])
+    names = [place for place, word in enumerate(words) if place and re.fullmatch(r"[A-Z][a-z]{3,}", word)]
+    if len(names) > 1:
+        one, two = draw.sample(names, 2)
+        if words[one] != words[two]:
+            words[one], words[two] = words[two], words[one]
+            yield "names swapped", " ".join(words)
+
+
+def mutate() -> None:
+    draw = random.Random(5)
+    made: list[tuple[str, str, str]] = []
+    for path in sorted((ROOT / "examples").glob("*.txt")):
+        text = path.read_text("utf-8")
+        for sentence in re.split(r"(?<=[.!?”])\s+", text):
+            if 6 < len(sentence.split()) < 40:
+                made.extend((kind, text, quote) for kind, quote in mutants(sentence, draw))
+    totals = Counter(kind for kind, _, _ in made)
+    grounded: dict[str, Counter[str]] = {}
+    for name, locate in tools().items():
+        grounded[name] = Counter()
+        for kind, text, quote in made:
+            tally = Tally()
+            judge({"text": text, "quote": quote, "false": True}, locate, tally)
+            grounded[name][kind] += tally.false_grounded
+    print("| Falsified | Quotes | " + " | ".join(grounded) + " |")
+    print("|---|---:|" + "---:|" * len(grounded))
+    for kind, total in totals.items():
+        print(f"| {kind} | {total} | " + " | ".join(str(grounded[name][kind]) for name in grounded) + " |")
+
+
+def compare(cases: list[dict[str, Any]]) -> None:
+    results = {name: run(cases, locate) for name, locate in tools().items()}
+    print("| Category | True or false | Cases | " + " | ".join(results) + " |")
+    print("|---|---|---:|" + "---:|" * len(results))
     kinds = {case["category"]: "false" if case["false"] else "true" for case in cases}
     for category, kind in sorted(kinds.items(), key=lambda one: (one[1] == "false", one[0])):
-        rows = [results[name][0][category] for name in tools]
+        rows = [results[name][0][category] for name in results]
         shares = " | ".join(f"{row.right / row.cases:.0%}" for row in rows)
         print(f"| {category} | {kind} | {rows[0].cases} | {shares} |")
     falsehoods, truths = (sum(kind == value for kind in (kinds[c["category"]] for c in cases))
@@ -130,18 +183,20 @@ def compare(cases: list[dict[str, Any]]) -> None:
         ("Exceptions", "failed", len(cases)),
     ):
         counts = []
-        for name in tools:
-            chosen = [row for category, row in results[name][0].items() if field != "right" or kinds[category] == "true"]
+        for name in results:
+            chosen = [
+                row for category, row in results[name][0].items() if field != "right" or kinds[category] == "true"
+            ]
             counts.append(str(sum(getattr(row, field) for row in chosen)))
         print(f"| **{label}** | | {size} | " + " | ".join(counts) + " |")
-    print("| **Processor seconds** | | | " + " | ".join(f"{results[name][1]:.2f}" for name in tools) + " |")
+    print("| **Processor seconds** | | | " + " | ".join(f"{results[name][1]:.2f}" for name in results) + " |")
 
 
 def sweep(cases: list[dict[str, Any]]) -> None:
     print("| CLOSE | True quotes found | True quotes missed | False quotes grounded | False quotes shown as conflict |")
     print("|---:|---:|---:|---:|---:|")
     for hundredths in range(50, 100, 5):
-        alignment.CLOSE = hundredths / 100  # type: ignore[misc]  # the constant is what is being chosen
+        alignment.CLOSE = hundredths / 100
         found = [(case, Grounder(case["text"]).locate(case["quote"])) for case in cases]
         true = [located for case, located in found if not case["false"]]
         false = [located for case, located in found if case["false"]]
@@ -155,15 +210,17 @@ def sweep(cases: list[dict[str, Any]]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Compare how quotes are grounded.")
     parser.add_argument("--sweep", action="store_true", help="try the threshold of summarise instead")
+    parser.add_argument("--mutate", action="store_true", help="falsify sentences of examples/ by rule")
     arguments = parser.parse_args()
     logging.disable(logging.CRITICAL)
     lines = CASES.read_text("utf-8").splitlines()
     # Neither peer can be told which occurrence is meant, so the cases that say so are left out.
     cases = [case for case in map(json.loads, lines) if case["near"] is None]
-    if arguments.sweep:
-        sweep(cases)
+    cases = [case for case in cases if case["category"] not in UNJUDGED]
+    if arguments.mutate:
+        mutate()
     else:
-        compare([case for case in cases if case["category"] != UNJUDGED])
+        (sweep if arguments.sweep else compare)(cases)
 
 
 if __name__ == "__main__":

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from summarise.cli.console import Messages, console
+from summarise.cli.output import check_output, write_output
 from summarise.documents import Document, read_path, read_stream
-from summarise.errors import OutputExistsError, StorageError, UsageError
+from summarise.errors import StorageError, UsageError
 from summarise.llm.endpoint import open_model
 from summarise.pipeline import summarise_document
 from summarise.report import print_report
@@ -44,7 +43,7 @@ def run_document(command: DocumentCommand) -> None:
         SummariseError: whatever went wrong; nothing has been written then.
     """
     settings = load(command.overrides).settings
-    _check_output(command)
+    check_output(command.output, force=command.force)
     document = _read(command)
     with Messages(quiet=command.quiet, verbose=command.verbose, no_color=command.no_color) as messages:
         record = asyncio.run(_summarise(document, settings, command, messages))
@@ -74,35 +73,16 @@ def _read(command: DocumentCommand) -> Document:
     return read_path(path, encoding=command.encoding)
 
 
-def _check_output(command: DocumentCommand) -> None:
-    """Refuse before anything is paid for."""
-    if command.output is None:
-        return
-    if command.output.is_dir():
-        raise UsageError(f"{command.output} is a folder; name a file for --output")
-    if command.output.exists() and not command.force:
-        raise OutputExistsError(f"{command.output} exists; pass --force to overwrite it")
-    if not command.output.absolute().parent.is_dir():
-        raise UsageError(f"{command.output.absolute().parent} does not exist; create the folder first")
-
-
 def _deliver(record: Record, document: Document, command: DocumentCommand) -> None:
     if command.output is None:
         _print(record, document, command)
         return
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", dir=command.output.absolute().parent, prefix=".summarise-", delete=False, encoding="utf-8"
-        ) as stream:
-            _write(record, document, command, stream)
-        Path(stream.name).replace(command.output)
-    except OSError as error:
+        write_output(command.output, lambda stream: _write(record, document, command, stream))
+    except StorageError:
         # The model has been paid for: show the result rather than lose it.
         print(record.as_json())
-        why = "no space left" if error.errno == errno.ENOSPC else error.strerror
-        raise StorageError(
-            f"{command.output} could not be written ({why}); the record stands on standard output instead"
-        ) from error
+        raise
 
 
 def _print(record: Record, document: Document, command: DocumentCommand) -> None:
@@ -117,7 +97,7 @@ def _print(record: Record, document: Document, command: DocumentCommand) -> None
         ) from error
 
 
-def _write(record: Record, document: Document, command: DocumentCommand, stream: Any) -> None:
+def _write(record: Record, document: Document, command: DocumentCommand, stream: TextIO) -> None:
     if command.as_json:
         stream.write(record.as_json(indent=1) + "\n")
     else:

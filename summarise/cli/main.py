@@ -73,6 +73,7 @@ ModelOption = Annotated[
 BaseUrlOption = Annotated[
     str | None, typer.Option("--base-url", help="OpenAI-compatible endpoint, up to /v1 (OPENAI_BASE_URL).")
 ]
+StrategyOption = Annotated[str | None, typer.Option("--strategy", help="How to ask: auto, single (all at once).")]
 CacheOption = Annotated[Path | None, typer.Option("--cache-dir", help="Where embedded models are kept.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no messages but errors.")]
@@ -107,7 +108,7 @@ def document(
     ] = False,
     model: ModelOption = None,
     base_url: BaseUrlOption = None,
-    strategy: Annotated[str | None, typer.Option("--strategy", help="How to ask: auto, single (all at once).")] = None,
+    strategy: StrategyOption = None,
     language: Annotated[
         str | None, typer.Option("--language", help="ISO 639-1 code of the document's language.")
     ] = None,
@@ -151,6 +152,46 @@ def document(
             quiet=quiet,
             verbose=verbose,
             no_color=no_color,
+            overrides=overrides,
+        )
+    )
+
+
+@app.command("eval")
+def evaluate(
+    gold: Annotated[Path, typer.Argument(metavar="GOLD", help="Marked documents, JSON Lines; see docs/evaluation.md.")],
+    records: Annotated[
+        Path | None, typer.Option("--records", help="Score these records (JSON Lines) instead of asking a model.")
+    ] = None,
+    against: Annotated[
+        Path | None, typer.Option("--against", help="Records of another run, to compare with document by document.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write the records to this file, JSON Lines.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Overwrite the output file.")] = False,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N documents.")] = None,
+    as_json: JsonOption = False,
+    model: ModelOption = None,
+    base_url: BaseUrlOption = None,
+    strategy: StrategyOption = None,
+    cache_dir: CacheOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Score a model on documents you have marked yourself."""
+    from summarise.cli.evaluate import EvaluateCommand, run_evaluate
+
+    overrides = {"model": model, "base_url": base_url, "strategy": strategy, "cache_dir": cache_dir}
+    run_evaluate(
+        EvaluateCommand(
+            gold=gold,
+            records=records,
+            against=against,
+            output=output,
+            force=force,
+            limit=limit,
+            as_json=as_json,
+            quiet=quiet,
             overrides=overrides,
         )
     )

@@ -35,7 +35,7 @@ import yaml
 try:
     from yaml import CSafeLoader as _Loader
 except ImportError:  # PyYAML built without libyaml
-    from yaml import SafeLoader as _Loader  # type: ignore[assignment]
+    from yaml import SafeLoader as _Loader
 
 # Shorter values are written out each time: an alias costs the reader a jump.
 SHARE_FROM_CHARACTERS = 120
@@ -140,7 +140,8 @@ def dump(value: Any) -> str:
     tree = _share(value, pool)
     shared = frozenset(id(item) for item in pool.values())
     dumper_class = type("_SharingDumper", (_Dumper,), {"shared": shared})
-    return yaml.dump(tree, Dumper=dumper_class, sort_keys=False, allow_unicode=True, width=math.inf)
+    text: str = yaml.dump(tree, Dumper=dumper_class, sort_keys=False, allow_unicode=True, width=math.inf)
+    return text
 
 
 def _share(value: Any, pool: dict[str, Any]) -> Any:
@@ -205,13 +206,15 @@ def _order(interaction: dict[str, Any]) -> tuple[str, str, list[str], str]:
 def _body_out(body: str | bytes | None) -> dict[str, Any] | None:
     if body is None or body in ("", b""):
         return None
-    if isinstance(body, bytes):
+    if isinstance(body, str):
+        text = body
+    else:
         try:
-            body = body.decode()
+            text = body.decode()
         except UnicodeDecodeError:
             return {"base64": base64.b64encode(body).decode()}
-    parsed = parse_json(body)
-    return {"text": body} if parsed is None else {"json": parsed}
+    parsed = parse_json(text)
+    return {"text": text} if parsed is None else {"json": parsed}
 
 
 def _body_in(body: dict[str, Any] | None) -> bytes:

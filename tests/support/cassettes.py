@@ -153,23 +153,6 @@ def _name_of(item: pytest.Item) -> str:
     return cassette_name(item.name, owner.__name__ if owner else None)
 
 
-def collect_cassette_paths(arguments: list[str]) -> dict[str, list[str]]:
-    """Collect tests (in this process; run none) and say which cassette paths they own, and whose each is."""
-    owners: dict[str, list[str]] = {}
-
-    class Collector:
-        def pytest_collection_finish(self, session: pytest.Session) -> None:
-            for item in session.items:
-                if item.get_closest_marker("vcr"):
-                    path = cassette_path(item).relative_to(item.config.rootpath)
-                    owners.setdefault(path.as_posix(), []).append(item.nodeid)
-
-    code = pytest.main([*arguments, "--collect-only", "-q", "-p", "no:cacheprovider"], plugins=[Collector()])
-    if code not in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
-        raise RuntimeError(f"collecting {arguments} failed with exit code {int(code)}")
-    return owners
-
-
 class _Persister:
     """Saves as UTF-8 with ``\\n`` whatever the locale says; vcrpy's own persister asks the locale."""
 

@@ -1,0 +1,138 @@
+"""``summarise eval``: a model, or records it made, against documents people have marked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from summarise.cli.console import Messages
+from summarise.cli.output import check_output, write_output
+from summarise.documents import from_text
+from summarise.errors import DocumentError
+from summarise.evaluation import (
+    Difference,
+    GoldDocument,
+    Score,
+    as_figures,
+    compare,
+    load_gold,
+    load_records,
+    score_document,
+    total,
+)
+from summarise.llm.endpoint import open_model
+from summarise.pipeline import summarise_document
+from summarise.schemas import Record
+from summarise.settings import load
+
+_WORST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateCommand:
+    """The command line of ``summarise eval``, parsed."""
+
+    gold: Path
+    records: Path | None
+    against: Path | None
+    output: Path | None
+    force: bool
+    limit: int | None
+    as_json: bool
+    quiet: bool
+    overrides: Mapping[str, Any]
+
+
+def run_evaluate(command: EvaluateCommand) -> None:
+    """Get the records, score them, print the figures.
+
+    Raises:
+        SummariseError: if a file cannot be read or the model cannot be asked at all; documents that fail
+            one by one are counted, not raised.
+    """
+    check_output(command.output, force=command.force)
+    gold = load_gold(command.gold)[: command.limit]
+    other = load_records(command.against) if command.against else None
+    with Messages(quiet=command.quiet) as messages:
+        if command.records is not None:
+            records = load_records(command.records)
+        else:
+            records = asyncio.run(_summarise_all(gold, command, messages))
+    if command.output is not None:
+        lines = [records[document.stem].as_json() for document in gold if document.stem in records]
+        write_output(command.output, lambda stream: stream.writelines(f"{line}\n" for line in lines))
+    scores = [score_document(document, records.get(document.stem)) for document in gold]
+    differences = None
+    if other is not None:
+        differences = compare([score_document(document, other.get(document.stem)) for document in gold], scores)
+    if command.as_json:
+        typer.echo(json.dumps(_as_json(gold, scores, differences), indent=1))
+    else:
+        _print(gold, scores, differences)
+
+
+async def _summarise_all(
+    gold: Sequence[GoldDocument], command: EvaluateCommand, messages: Messages
+) -> dict[str, Record]:
+    settings = load(command.overrides).settings
+    records: dict[str, Record] = {}
+    async with open_model(settings, notify=messages.say, on_pull=messages.pulling) as model:
+        for number, marked in enumerate(gold, 1):
+            document = from_text(marked.text, source=f"{marked.stem}.txt")
+            try:
+                records[marked.stem] = await summarise_document(document, model, settings, listener=messages.reading)
+            except DocumentError as error:
+                messages.say(f"{marked.id} failed: {error}")
+            messages.say(f"{number}/{len(gold)} {marked.id}")
+    return records
+
+
+def _as_json(
+    gold: Sequence[GoldDocument], scores: Sequence[Score], differences: Sequence[Difference] | None
+) -> dict[str, Any]:
+    shown = {
+        **as_figures(total(scores)),
+        "per_document": [
+            {"id": document.id, **as_figures(score)} for document, score in zip(gold, scores, strict=True)
+        ],
+    }
+    if differences is not None:
+        shown["against"] = [asdict(difference) for difference in differences]
+    return shown
+
+
+def _print(gold: Sequence[GoldDocument], scores: Sequence[Score], differences: Sequence[Difference] | None) -> None:
+    for name, value in as_figures(total(scores)).items():
+        shown = value
+        if isinstance(value, dict):
+            shown = ", ".join(f"{key} {part}" for key, part in value.items())
+        typer.echo(f"{name:18} {'unknown' if shown is None else shown}")
+    worst = sorted(zip(gold, scores, strict=True), key=lambda pair: _quality(pair[1]))[:_WORST]
+    typer.echo("\nworst documents: claims F1, stances F1, main actors' recall")
+    for document, score in worst:
+        cells = (score.claims.f1, score.stances.f1, score.actors.recall)
+        marked = (score.claims.gold, score.stances.gold, score.actors.gold)
+        words = "  ".join(
+            f"{cell:5.2f}" if gold_rows else "    -" for cell, gold_rows in zip(cells, marked, strict=True)
+        )
+        typer.echo(f"  {words}  {document.id}{'  (failed)' if score.failed else ''}")
+    if differences is not None:
+        typer.echo("\nthis run against the other: figures, difference, 95 % interval (paired bootstrap)")
+        for row in differences:
+            difference = f"{row.second - row.first:+.3f} ({row.low:+.3f} to {row.high:+.3f})"
+            typer.echo(f"  {row.measure:9} {row.second:.3f} against {row.first:.3f}: {difference}")
+
+
+def _quality(score: Score) -> float:
+    figures = [
+        tally.recall if tally is score.actors else tally.f1
+        for tally in (score.claims, score.stances, score.actors)
+        if tally.gold
+    ]
+    return sum(figures) / len(figures) if figures else 1.0
