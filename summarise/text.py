@@ -60,7 +60,7 @@ class Span:
         left = len(piece) - len(piece.lstrip())
         if left == len(piece):
             return Span(self.start, self.start)
-        return Span(self.start + left, self.end - (len(piece) - len(piece.rstrip())))
+        return Span(self.start + left, self.start + len(piece.rstrip()))
 
 
 @dataclass(frozen=True, slots=True)

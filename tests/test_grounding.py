@@ -144,6 +144,25 @@ def test_what_stands_before_and_after_moves_the_span_only(case: dict[str, Any], 
     assert found.grounding is Grounding.exact
 
 
+@given(st.sampled_from([case for case in CASES if case["category"] == "recased"]), st.data())
+@settings(deadline=None)
+def test_a_negation_put_in_anywhere_is_never_grounded(case: dict[str, Any], data: st.DataObject) -> None:
+    words = case["text"][slice(*case["span"])].split()
+    place = data.draw(st.integers(1, len(words) - 1))
+    negation = data.draw(st.sampled_from(["not", "never", "no", "without"]))
+    quote = " ".join([*words[:place], negation, *words[place:]])
+    assert not Grounder(case["text"]).locate(quote).grounding.grounded
+
+
+@given(st.sampled_from([case for case in CASES if case["category"] == "recased"]), st.data())
+@settings(deadline=None)
+def test_a_word_exchanged_anywhere_is_never_grounded(case: dict[str, Any], data: st.DataObject) -> None:
+    words = case["text"][slice(*case["span"])].split()
+    place = data.draw(st.sampled_from([place for place, word in enumerate(words) if len(word) > 4]))
+    words[place] = data.draw(st.sampled_from(["xylophone", "Zorbland", "77"]))
+    assert not Grounder(case["text"]).locate(" ".join(words)).grounding.grounded
+
+
 def test_a_long_quote_is_still_found_and_a_long_false_one_ends() -> None:
     words = [f"word{number}" for number in range(5000)]
     text = " ".join(words)

@@ -39,6 +39,7 @@ def test_trimming_takes_white_space_only(text: str, one: int, two: int) -> None:
     span = Span(min(one, two), max(one, two))
     trimmed = span.trimmed(text)
     assert span.contains(trimmed)
+    assert trimmed.end <= max(len(text), trimmed.start)
     assert trimmed.of(text) == span.of(text).strip()
 
 

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Self, TextIO
+from typing import IO, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
@@ -16,7 +16,7 @@ from summarise.assets import PullProgress
 from summarise.extract.asking import Progress as Reading
 
 
-def console(stream: TextIO, *, no_color: bool = False) -> Console:
+def console(stream: IO[str], *, no_color: bool = False) -> Console:
     """A console on ``stream`` that colours only terminals, and never with --no-color or NO_COLOR."""
     plain = no_color or bool(os.environ.get("NO_COLOR"))
     return Console(file=stream, no_color=plain, highlight=False, markup=False, emoji=False)

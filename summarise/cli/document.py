@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any
 
 from summarise.cli.console import Messages, console
 from summarise.cli.output import check_output, write_output
@@ -97,7 +97,7 @@ def _print(record: Record, document: Document, command: DocumentCommand) -> None
         ) from error
 
 
-def _write(record: Record, document: Document, command: DocumentCommand, stream: TextIO) -> None:
+def _write(record: Record, document: Document, command: DocumentCommand, stream: IO[str]) -> None:
     if command.as_json:
         stream.write(record.as_json(indent=1) + "\n")
     else:

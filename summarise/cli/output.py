@@ -6,7 +6,7 @@ import errno
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TextIO
+from typing import IO
 
 from summarise.errors import OutputExistsError, StorageError, UsageError
 
@@ -28,7 +28,7 @@ def check_output(path: Path | None, *, force: bool) -> None:
         raise UsageError(f"{path.absolute().parent} does not exist; create the folder first")
 
 
-def write_output(path: Path, write: Callable[[TextIO], None]) -> None:
+def write_output(path: Path, write: Callable[[IO[str]], None]) -> None:
     """Write a file beside ``path`` and move it there when it is whole.
 
     Raises:
