@@ -179,7 +179,13 @@ class _Judgement:
         self._gaps = list(pairwise(pairs))
 
     def verdict(self) -> Verdict:
-        conflict = self._facts_differ() or self._order_differs() or self._roles_differ() or self._negation_hidden()
+        conflict = (
+            self._facts_differ()
+            or self._order_differs()
+            or self._roles_differ()
+            or self._voice_differs()
+            or self._negation_hidden()
+        )
         score = self._score()
         enough = self._matched() >= 0.5 * sum(item.weight for item in self._quote)
         strange = self._stitched() or any(item.kind is Kind.word for item in self._added)
@@ -271,16 +277,31 @@ class _Judgement:
                 return True
         return False
 
-    def _stitched(self) -> bool:
-        """Whether words left out in silence reach across a clause: "ports[, while] companies".
+    def _voice_differs(self) -> bool:
+        """ "were attacking" for "were attacked": the same word after a form of "be", the other way round."""
+        for pair in self._pairs:
+            one, two = self._quote[pair.quote].key, self._text[pair.text].key
+            if pair.quote and pair.text and one.endswith("ing") != two.endswith("ing"):
+                before = (self._quote[pair.quote - 1], self._text[pair.text - 1])
+                if all(role_class(item) == "be" for item in before):
+                    return True
+        return False
 
-        A parenthesis has a mark at both its ends, so an odd number of marks joins two clauses.
+    def _stitched(self) -> bool:
+        """Whether words left out in silence give a word another place: "ports[, while] companies".
+
+        A parenthesis has a mark at both its ends, so an odd number of marks joins two clauses. After a
+        possessive its head is gone: "the minister['s critics] said".
         """
         for before, after in self._gaps:
             dropped = self._between(before, after)[1]
             if dropped and not self._is_elided(before, after) and any(item.weight == 1 for item in dropped):
                 gap = self._folded[self._text[before.text].end : self._text[after.text].start]
-                if sum(gap.count(mark) for mark in ",;:") % 2 or any(mark in gap for mark in _SENTENCE_ENDS):
+                if (
+                    dropped[0].key == "s"
+                    or sum(gap.count(mark) for mark in ",;:") % 2
+                    or any(mark in gap for mark in _SENTENCE_ENDS)
+                ):
                     return True
         return False
 

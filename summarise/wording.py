@@ -98,6 +98,7 @@ _LISTS: tuple[tuple[Kind, Mapping[str, str]], ...] = (
     (Kind.function, {word: word for word in FUNCTION}),
     (Kind.word, {word: unit for word, unit in UNITS.items() if len(word) > 1}),
 )
+_LONGEST_NUMBER = 16  # digits and separators, or words; the precision of Decimal is 28 digits
 _UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _unspaced = re.compile(f"[{_UNSPACED}]")
 
@@ -293,8 +294,10 @@ def _number_at(tokens: Sequence[Token], at: int) -> tuple[Decimal | None, int]:
         return None, 0
     first = tokens[at].text
     if first[0].isdecimal():
+        if len(first) > _LONGEST_NUMBER:
+            return None, 0  # compared letter by letter: Decimal would round it
         value, used = _digits(first), 1
-        while (scale := _scale(tokens, at + used)) is not None:
+        while used < 4 and (scale := _scale(tokens, at + used)) is not None:
             value, used = value * scale, used + 1
         return value, used
     return _spelt(tokens, at)
@@ -318,7 +321,7 @@ def _digits(written: str) -> Decimal:
 def _spelt(tokens: Sequence[Token], at: int) -> tuple[Decimal | None, int]:
     """English number words: "two hundred and five thousand", "a million", "twenty-one"."""
     total, current, used, seen = 0, 0, 0, False
-    while at + used < len(tokens):
+    while used < _LONGEST_NUMBER and at + used < len(tokens):
         word = tokens[at + used].text
         following = tokens[at + used + 1].text if at + used + 1 < len(tokens) else ""
         if word in ONES and not current % (10 if ONES[word] < 10 and current % 100 >= 20 else 100):

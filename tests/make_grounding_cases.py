@@ -14,7 +14,7 @@ from typing import Any
 
 CASES: list[dict[str, Any]] = []
 FALSE = {"negated", "number", "unit", "date", "name", "swapped", "opposite", "hedge", "role", "word", "made-up",
-         "inside", "empty", "elided-false", "stitched", "second-false"}  # fmt: skip
+         "inside", "empty", "elided-false", "stitched", "second-false", "third-false"}  # fmt: skip
 
 
 def case(
@@ -391,6 +391,7 @@ def stitched() -> None:
         "Fishermen mend mussels in summer", "The law had sunk several boats", "critics expect to earn more than ever",
         "Fishermen in the bay said the protests began in spring", "A spokesman for the trawlers called the storm overdue",
         "The owners of the boats began protests in the old harbour after a storm",
+        "The minister says that the new law on fishing will ruin small ports",
     ):  # fmt: skip
         case("stitched", text, quote, "ungrounded")
     for quote, passage in (
@@ -698,6 +699,68 @@ def second() -> None:
     )
 
 
+def third() -> None:
+    """False quotes written after the second set had been worked in; see docs/quality-grounding.md."""
+    text = (
+        "A jury in Calder Falls found former treasurer Ines Okafor guilty on Thursday of stealing nearly "
+        "$900,000 from the teachers' pension fund. Prosecutors said she moved the money through three "
+        "shell companies run by her brother-in-law, Graham Tull, who pleaded guilty in March and "
+        "testified against her.\n\n"
+        "Okafor, who maintained that the transfers were loans, showed no emotion as the verdict was read. "
+        'Her lawyer, Petra Voss, said she would appeal. "The jury never saw the bank\'s own records," Voss '
+        'said outside court. "Until it does, nobody can call this justice."\n\n'
+        "The union, which represents 6,200 teachers, welcomed the verdict but warned that less than a "
+        "third of the money had been recovered. It wants the state to guarantee pensions, a demand "
+        "Governor Hal Brisco has twice vetoed. Brisco, a Republican seeking re-election, argues that a "
+        "guarantee would cost taxpayers $40m a year; the union puts the figure closer to $12m.\n\n"
+        "Sentencing is set for 14 January. Okafor faces up to 15 years in prison."
+    )
+    for quote in (
+        "A jury in Calder Falls found former treasurer Ines Okafor not guilty on Thursday",
+        "found former treasurer Ines Okafor innocent on Thursday of stealing nearly $900,000",
+        "stealing nearly $90,000 from the teachers' pension fund",
+        "stealing over $900,000 from the teachers' pension fund",
+        "A jury in Calder Falls found former treasurer Graham Tull guilty on Thursday",
+        "Prosecutors said he moved the money through three shell companies",
+        "Prosecutors denied she moved the money through three shell companies",
+        "Graham Tull, who pleaded guilty in March and testified for her",
+        "Graham Tull, who pleaded not guilty in March",
+        "who pleaded guilty in May and testified against her",
+        "Okafor, who admitted that the transfers were loans, showed no emotion",
+        "showed emotion as the verdict was read",
+        "Her lawyer, Petra Voss, said she would not appeal",
+        "Her lawyer, Petra Voss, said she will resign",
+        "The jury saw the bank's own records",
+        "nobody can call this a crime",
+        "Everybody can call this justice",
+        "The union, which represents 6,200 teachers, condemned the verdict",
+        "more than a third of the money had been recovered",
+        "less than a half of the money had been recovered",
+        "less than a third of the money had been stolen",
+        "a demand Governor Hal Brisco has twice approved",
+        "a demand Governor Hal Brisco has vetoed three times",
+        "Brisco, a Democrat seeking re-election",
+        "a guarantee would cost taxpayers $40bn a year",
+        "a guarantee would save taxpayers $40m a year",
+        "the union puts the figure closer to $21m",
+        "Sentencing is set for 14 June",
+        "Okafor faces at least 15 years in prison",
+        "Okafor faces up to 15 months in prison",
+        "Voss faces up to 15 years in prison",
+        "It wants the union to guarantee pensions",
+        "the state wants the union to guarantee pensions",
+        "Brisco argues that a guarantee would cost the union $40m a year",
+        "The union stole the money from the teachers' pension fund",
+        "a guarantee wouldn't cost taxpayers $40m a year",
+    ):  # fmt: skip
+        case("third-false", text, quote, "not grounded")
+    text = "Police were attacking protesters when the bridge fell, and two officers were being treated for burns."
+    case("role", text, "Police were attacked when the bridge fell", "not grounded")
+    case("role", text, "Police were attacked by protesters when the bridge fell", "conflict",
+         "Police were attacking protesters when the bridge fell")  # fmt: skip
+    case("role", text, "two officers were treating burns", "not grounded")
+
+
 def main() -> None:
     for write in (
         stories,
@@ -713,6 +776,7 @@ def main() -> None:
         marks,
         made_up,
         second,
+        third,
     ):
         write()
     target = Path(__file__).with_name("grounding_cases.jsonl")

@@ -170,6 +170,14 @@ def test_a_long_quote_is_still_found_and_a_long_false_one_ends() -> None:
     assert not Grounder(text).locate(" ".join(reversed(words))).grounding.grounded
 
 
+@pytest.mark.parametrize("number", ["1" * 6000, "9 " + "million " * 3000, "million " * 3000, "1,000" * 500, "٤" * 50])
+def test_endless_numbers_are_borne(number: str) -> None:
+    text = f"It cost {number} crowns in all."
+    assert Grounder(text).locate(text.upper().replace("IN ALL", "IN  ALL")).grounding is Grounding.normalised
+    assert Grounder(text).locate(f"It cost about {number} in all").grounding in Grounding
+    assert unsupported_facts(text, text) == ()
+
+
 def test_one_megabyte_and_two_hundred_quotes_take_seconds() -> None:
     """Measured at under a second of processor time; the bound is for slow and busy machines."""
     draw = random.Random(7)

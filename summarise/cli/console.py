@@ -31,7 +31,7 @@ class Messages:
         self._console = console(sys.stderr, no_color=no_color)
         self._live: Progress | None = None
         self._step = ""
-        self._percent = -10
+        self._percent = 0
 
     def __enter__(self) -> Self:
         return self
@@ -56,15 +56,18 @@ class Messages:
         """How far the fetching of a model has got."""
         if self._quiet:
             return
-        words = report.note or f"fetching from {report.source}"
+        words = ": ".join(part for part in (report.source, report.note) if part)
         if self._console.is_terminal:
             live = self._started(DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
             live.update(live.tasks[0].id, description=words, completed=report.done_bytes, total=report.total_bytes)
             return
         percent = 100 * report.done_bytes // max(1, report.total_bytes)
-        if percent >= self._percent + 10 or (words != self._step and not report.done_bytes):
-            self._percent, self._step = percent, words
-            self._console.print(f"summarise: {words}: {percent} %", soft_wrap=True)
+        if percent >= self._percent + 10:
+            self._percent = percent
+            self._console.print(f"summarise: {words} ({percent} %)", soft_wrap=True)
+        elif not report.done_bytes and words != self._step:
+            self._console.print(f"summarise: {words}", soft_wrap=True)
+        self._step = words
 
     def reading(self, report: Reading) -> None:
         """How far the reading of a document has got."""

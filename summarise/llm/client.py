@@ -29,6 +29,7 @@ from summarise.errors import (
 )
 from summarise.llm import faults
 from summarise.llm.capability import FORMS, AnswerForm, Capability
+from summarise.llm.plain import as_plain_text
 from summarise.llm.transport import Endpoint, Transport
 from summarise.llm.usage import Meter
 
@@ -152,7 +153,7 @@ class LanguageModel:
             "model": self.endpoint.model,
             "messages": [
                 {"role": "system", "content": question.system},
-                {"role": "user", "content": question.user},
+                {"role": "user", "content": as_plain_text(question.user)},
             ],
             "max_tokens": question.max_tokens,
             "temperature": self._sampling.temperature,

@@ -24,6 +24,7 @@ from summarise.errors import AssetError, ConfigurationError
 _MAGIC = b"GGUF"
 _LOOPBACK = "127.0.0.1"
 _SILENT = 0
+_PROMPT_CACHE_MIB = 512
 _HTTP_THREADS_BESIDE_SLOTS = 3
 _SPECIAL_TOKEN = re.compile(r"<\|(?=[A-Za-z0-9_]{1,40}\|>)")
 _DEFUSED = "<\u00a6"
@@ -184,6 +185,8 @@ class EmbeddedServer:
         parameters.n_ctx = self.context_tokens * self.parallel
         parameters.kv_unified = False
         parameters.cache_prompt = self.reuse_prompts
+        # llama.cpp would keep up to 8 GiB of earlier prompts.
+        parameters.cache_ram_mib = _PROMPT_CACHE_MIB if self.reuse_prompts else 0
         parameters.cpuparams.n_threads = self.threads
         parameters.cpuparams_batch.n_threads = self.threads
         parameters.warmup = False
