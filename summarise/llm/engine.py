@@ -195,6 +195,10 @@ class EmbeddedServer:
 
 def _import_engine() -> Any:
     """The module ``xllamacpp``: a hundred megabytes, optional, so imported only when it is to run."""
+    # Read once, when the native library is loaded. By default its threads spin while they wait for each
+    # other, and on a machine with other work to do the spinning threads take each other's processor:
+    # 1.7 answer tokens a second in place of 6.7 (docs/performance-engine.md).
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         return importlib.import_module("xllamacpp")
     except ImportError as error:
