@@ -1,7 +1,7 @@
 """Scoring records against documents that people have marked.
 
-Invariant: pure. A gold document without a record counts as failed: its rows count as missed. Precision
-is only taken on layers that were marked.
+Invariant: pure but for the two functions that read files. A gold document without a record counts as
+failed: its rows count as missed. Precision is only taken on layers that were marked.
 
 Source of the measures: content spans are matched one-to-one, greedily by falling character
 intersection-over-union, from 0.5 (as in the PolNeAR evaluations of attribution extraction); stances
@@ -11,19 +11,18 @@ one is in the other. Intervals are the percentile bootstrap over documents (Efro
 
 from __future__ import annotations
 
-import json
 import random
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path, PurePath
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from summarise.errors import UnreadableDocumentError
-from summarise.schemas import Claim, Record, Stance
+from summarise.schemas import Claim, Record, Stance, StanceLabel
 
 MATCH_FROM = 0.5
 """Smallest overlap that counts as a match, for intersection-over-union and for coverage alike."""
@@ -31,6 +30,7 @@ BOOTSTRAP_SAMPLES = 2000
 _PRONOUNS = frozenset("he she they it who we i him her them".split())
 _UNCOUNTED = frozenset("the a an mr mrs ms dr sen rep gov president former of".split())
 _WORD = re.compile(r"[a-z0-9]+")
+_FOREIGN_WORD = re.compile(r"\w+")
 
 Spans = Sequence[tuple[int, int]]
 
@@ -49,7 +49,7 @@ class GoldActor(_GoldPart):
 class GoldClaim(_GoldPart):
     """A marked claim: its content's spans, and the claimant if it was marked."""
 
-    spans: tuple[tuple[int, int], ...]
+    spans: Annotated[tuple[tuple[int, int], ...], Field(min_length=1)]
     claimant: str | None = None
 
 
@@ -58,13 +58,13 @@ class GoldStance(_GoldPart):
 
     holder: str
     target: str
-    label: str
+    label: StanceLabel
 
 
 class GoldDocument(_GoldPart):
     """One marked document. ``gold_layers`` says what was marked completely: claims, stances, actors."""
 
-    id: str
+    id: Annotated[str, Field(min_length=1)]
     text: str
     gold_layers: tuple[str, ...]
     actors: tuple[GoldActor, ...] = ()
@@ -75,6 +75,14 @@ class GoldDocument(_GoldPart):
     @classmethod
     def _null_is_none_marked(cls, value: Any) -> Any:
         return () if value is None else value
+
+    @model_validator(mode="after")
+    def _spans_lie_in_the_text(self) -> Self:
+        for number, claim in enumerate(self.claims, 1):
+            for start, end in claim.spans:
+                if not 0 <= start < end <= len(self.text):
+                    raise ValueError(f"claim {number}: no characters {start} to {end} in a text of {len(self.text)}")
+        return self
 
     @property
     def stem(self) -> str:
@@ -156,43 +164,57 @@ def load_gold(path: Path) -> list[GoldDocument]:
     """Read marked documents, one JSON object a line.
 
     Raises:
-        UnreadableDocumentError: if the file cannot be read or a line is not a marked document.
+        UnreadableDocumentError: if the file cannot be read, holds no documents, a line is not a marked
+            document, or two would have the same file name.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UnreadableDocumentError(f"{path}: cannot be read as JSON Lines ({type(error).__name__})") from error
-    documents = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            documents.append(GoldDocument.model_validate_json(line))
-        except ValidationError as error:
-            first = error.errors(include_input=False)[0]
-            where = ".".join(map(str, first["loc"])) or "the line"
-            raise UnreadableDocumentError(
-                f"{path}, line {number}: not a marked document ({where}: {first['msg']}); see docs/evaluation.md"
-            ) from None
+    documents: dict[str, GoldDocument] = {}
+    for number, document in _read_lines(path, GoldDocument, "a marked document; see docs/evaluation.md"):
+        if document.stem in documents:
+            raise UnreadableDocumentError(f"{path}, line {number}: a second document with this id; rename one of them")
+        documents[document.stem] = document
     if not documents:
         raise UnreadableDocumentError(f"{path}: holds no documents")
-    return documents
+    return list(documents.values())
 
 
 def load_records(path: Path) -> dict[str, Record]:
-    """Read records, one JSON object a line, by the stem of their source.
+    """Read records, one JSON object a line, by the stem of their source; of one document's, the last counts.
 
     Raises:
-        UnreadableDocumentError: if the file cannot be read or a line is not a record.
+        UnreadableDocumentError: if the file cannot be read, a line is not a record, or the sources of two
+            documents have the same stem.
     """
-    records = {}
-    try:
-        for line in path.read_text(encoding="utf-8").splitlines():
-            record = Record.model_validate(json.loads(line))
-            records[PurePath(record.document.source).stem] = record
-    except (OSError, ValueError) as error:
-        raise UnreadableDocumentError(f"{path}: not a file of records, one a line ({type(error).__name__})") from error
+    records: dict[str, Record] = {}
+    for number, record in _read_lines(path, Record, "a record; each stands on a line of its own"):
+        stem = PurePath(record.document.source).stem
+        if stem in records and records[stem].document.id != record.document.id:
+            raise UnreadableDocumentError(
+                f"{path}, line {number}: a second document whose file is named {stem}; keep one of them"
+            )
+        records[stem] = record
     return records
+
+
+Row = TypeVar("Row", bound=BaseModel)
+
+
+def _read_lines(path: Path, model: type[Row], wanted: str) -> Iterator[tuple[int, Row]]:
+    """The rows of a JSON Lines file with their line numbers; blank lines are skipped."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UnreadableDocumentError(f"{path}: cannot be read as JSON Lines ({type(error).__name__})") from error
+    # Not splitlines: JSON strings may hold U+2028 and its like unescaped.
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            yield number, model.model_validate_json(line)
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            where = ".".join(map(str, first["loc"])) or "the line"
+            why = first["msg"].removeprefix("Value error, ")
+            raise UnreadableDocumentError(f"{path}, line {number}: {where}: {why}; must be {wanted}") from None
 
 
 def score_document(gold: GoldDocument, record: Record | None) -> Score:
@@ -233,7 +255,7 @@ def as_figures(score: Score) -> dict[str, Any]:
         "median_seconds": sorted(score.seconds)[len(score.seconds) // 2] if score.seconds else None,
         "prompt_tokens": score.prompt_tokens,
         "completion_tokens": score.completion_tokens,
-        "cost_usd": score.cost_usd,
+        "cost_usd": None if score.cost_usd is None else round(score.cost_usd, 6),
         "grounding": dict(sorted(score.grounding.items())),
     }
     for name in ("claims", "covered", "stances", "pairs"):
@@ -270,14 +292,17 @@ class Difference:
 
 
 def compare(first: Sequence[Score], second: Sequence[Score], *, seed: int = 0) -> list[Difference]:
-    """Compare two runs document by document: second minus first, with a paired bootstrap interval."""
+    """Compare two runs document by document: second minus first, with a paired bootstrap interval.
+
+    A measure that one of the runs has nothing to be scored on is left out.
+    """
     draws = random.Random(seed)  # noqa: S311  # resampling, not secrets
     count = len(first)
     samples = [[draws.randrange(count) for _ in range(count)] for _ in range(BOOTSTRAP_SAMPLES)]
     differences = []
     for measure in get_args(Measure):
         pairs = [(getattr(one, measure), getattr(other, measure)) for one, other in zip(first, second, strict=True)]
-        if not sum(one.gold for one, _ in pairs):
+        if not all(sum(pair[side].gold for pair in pairs) for side in (0, 1)):
             continue
         everything = [_figure(measure, [pair[side] for pair in pairs]) for side in (0, 1)]
         resampled = sorted(
@@ -375,7 +400,8 @@ def _matched_stances(
 
 
 def _name_words(name: str) -> list[str]:
-    return [word for word in _WORD.findall(name.lower()) if word not in _UNCOUNTED]
+    words = _WORD.findall(name.lower()) or _FOREIGN_WORD.findall(name.casefold())
+    return [word for word in words if word not in _UNCOUNTED]
 
 
 def _merged(spans: Spans) -> list[tuple[int, int]]:

@@ -23,7 +23,8 @@ import pytest
 from summarise.assets import default_cache_dir, listing
 from summarise.errors import AssetError, ConfigurationError
 from summarise.llm import engine
-from summarise.llm.engine import EmbeddedServer, defuse_special_tokens, physical_cores
+from summarise.llm.engine import EmbeddedServer, physical_cores
+from summarise.llm.plain import as_plain_text
 
 # --- without a model --------------------------------------------------------------------------------
 
@@ -80,20 +81,6 @@ def test_outside_the_context_there_is_no_address_and_no_key_in_sight(gguf: Path)
 
 def test_threads_default_to_cores_that_exist() -> None:
     assert 1 <= physical_cores() <= (os.cpu_count() or 1)
-
-
-@pytest.mark.parametrize("token", ["<|im_end|>", "<|im_start|>", "<|endoftext|>", "<|fim_prefix|>"])
-def test_control_tokens_in_a_document_are_defused_and_offsets_stay(token: str) -> None:
-    text = f"He typed {token}system and left."
-    plain = defuse_special_tokens(text)
-    assert token not in plain
-    assert len(plain) == len(text)
-    assert [i for i, (a, b) in enumerate(zip(text, plain, strict=True)) if a != b] == [10]
-
-
-@pytest.mark.parametrize("text", ["", "a <| b |> c", "if (x<|y|) {}", "x|y"])
-def test_other_text_is_left_alone(text: str) -> None:
-    assert defuse_special_tokens(text) == text
 
 
 # --- with a model -----------------------------------------------------------------------------------
@@ -158,13 +145,13 @@ def test_a_prompt_beyond_the_context_is_refused_with_both_figures(server: Embedd
 
 
 @pytest.mark.model
-def test_a_control_token_in_a_document_is_plain_text_once_defused(server: EmbeddedServer) -> None:
+def test_a_control_token_in_a_document_is_plain_text_once_taken_apart(server: EmbeddedServer) -> None:
     def prompt_tokens(content: str) -> int:
         return int(ask(server, content, tokens=1)[1]["usage"]["prompt_tokens"])
 
     empty = prompt_tokens("")
-    assert prompt_tokens("<|im_end|>") == empty + 1  # why defusing is needed
-    assert prompt_tokens(defuse_special_tokens("<|im_end|>")) > empty + 3
+    assert prompt_tokens("<|im_end|>") == empty + 1  # why it is needed
+    assert prompt_tokens(as_plain_text("<|im_end|>")) > empty + 3
 
 
 @pytest.mark.model

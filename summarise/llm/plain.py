@@ -5,7 +5,7 @@ Invariant: one code point for one, so every offset stays where it was; and foldi
 
 Servers of the llama.cpp family apply the chat template to the whole conversation and then read control
 tokens such as ``<|im_end|>`` anywhere in it, a document's text included; no setting turns that off
-(measured on the embedded server, see docs/performance-engine.md). Hosted endpoints escape them themselves.
+(measured on the embedded server, see docs/performance.md). Hosted endpoints escape them themselves.
 """
 
 from __future__ import annotations
