@@ -212,9 +212,9 @@ def _read_lines(path: Path, model: type[Row], wanted: str) -> Iterator[tuple[int
             yield number, model.model_validate_json(line)
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
-            where = ".".join(map(str, first["loc"])) or "the line"
-            why = first["msg"].removeprefix("Value error, ")
-            raise UnreadableDocumentError(f"{path}, line {number}: {where}: {why}; must be {wanted}") from None
+            why = "is not JSON" if first["type"] == "json_invalid" else first["msg"].removeprefix("Value error, ")
+            problem = ": ".join(filter(None, (".".join(map(str, first["loc"])), why)))
+            raise UnreadableDocumentError(f"{path}, line {number}: {problem}; must be {wanted}") from None
 
 
 def score_document(gold: GoldDocument, record: Record | None) -> Score:
@@ -252,7 +252,7 @@ def as_figures(score: Score) -> dict[str, Any]:
         "documents": score.documents,
         "failed": score.failed,
         "offset_breaches": score.offset_breaches,
-        "median_seconds": sorted(score.seconds)[len(score.seconds) // 2] if score.seconds else None,
+        "median_seconds": round(sorted(score.seconds)[len(score.seconds) // 2], 3) if score.seconds else None,
         "prompt_tokens": score.prompt_tokens,
         "completion_tokens": score.completion_tokens,
         "cost_usd": None if score.cost_usd is None else round(score.cost_usd, 6),

@@ -47,7 +47,7 @@ async def summarise_document(
         SummariseError: see the tree in :mod:`summarise.errors`; no record exists then.
     """
     started = time.monotonic()
-    strategy = choose(settings.strategy, embedded=model.endpoint.embedded)
+    strategy = choose(settings.strategy, embedded=model.endpoint.embedded, language=settings.language)
     meter = Meter()
     sentences = cut_sentences(document.text, language=settings.language)
     asker = Asker(model, meter, listener)

@@ -40,6 +40,7 @@ class Settings(BaseModel):
     attempts: int = Field(5, ge=1, le=50, description="tries of one request, the first included")
     retry_seconds: float = Field(300.0, gt=0, description="longest time spent on retries of one request")
     reasks: int = Field(2, ge=0, le=10, description="re-asks after an answer that does not fit the schema")
+    parallel: int = Field(4, ge=1, le=64, description="questions about one document under way at once (endpoints)")
     threads: int | None = Field(None, ge=1, description="processor threads of the embedded model")
     cache_dir: Path = Field(
         default_factory=lambda: Path(platformdirs.user_cache_dir("summarise", appauthor=False)),

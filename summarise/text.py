@@ -50,6 +50,10 @@ class Span:
         """Whether ``other`` lies wholly inside this span."""
         return self.start <= other.start and other.end <= self.end
 
+    def within(self, other: Span) -> bool:
+        """Whether this span lies wholly inside ``other``."""
+        return other.contains(self)
+
     def overlap(self, other: Span) -> int:
         """How many code points both spans share."""
         return max(0, min(self.end, other.end) - max(self.start, other.start))

@@ -20,7 +20,6 @@ import os
 import signal
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -36,7 +35,7 @@ from summarise.evaluation import GoldDocument, load_gold
 
 READY_SECONDS = 120.0
 """Longest wait for a worker to load its libraries."""
-EXIT_CONFIGURATION, EXIT_ENDPOINT = 3, 4
+EXIT_ENDPOINT = 4
 
 Reader = Callable[[Document], Record]
 
@@ -108,13 +107,14 @@ class Worker:
         kind, value = answer
         return Record.model_validate_json(value) if kind == "record" else Failure(document.id, **value)
 
-    def stop(self) -> None:
-        """End the worker, at once."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.join()
+    def stop(self, *, patience: float = 0.0) -> None:
+        """End the worker: at once, or when it is done putting things away, within ``patience`` seconds."""
         if self._connection is not None:
             self._connection.close()
+        if self._process is not None:
+            self._process.join(patience)
+            self._process.kill()
+            self._process.join()
         self._process = self._connection = None
 
 
@@ -149,7 +149,7 @@ def _serve(tool: str, options: Options, connection: Connection) -> None:
 
 
 def _kinds(error: BaseException) -> str:
-    kinds = []
+    kinds: list[str] = []
     cause: BaseException | None = error
     while cause is not None and len(kinds) < 8:
         kinds.append(type(cause).__name__)
@@ -213,6 +213,7 @@ def run(tools: dict[str, tuple[str, Path]], documents: Sequence[GoldDocument], o
     try:
         for worker in workers.values():
             worker.start()
+        warm_up(options)
         for number, document in enumerate(documents):
             for name in _rotated(list(tools), number):
                 if results[name].has(document):
@@ -224,7 +225,7 @@ def run(tools: dict[str, tuple[str, Path]], documents: Sequence[GoldDocument], o
                 print(f"{number + 1}/{len(documents)} {document.id} {name}: {_said(result)}", file=sys.stderr)
     finally:
         for worker in workers.values():
-            worker.stop()
+            worker.stop(patience=5.0)
 
 
 def _rotated(names: list[str], by: int) -> Iterator[str]:
@@ -245,8 +246,21 @@ def check_server(base_url: str, api_key: str) -> None:
     try:
         with urllib.request.urlopen(request, timeout=60):
             return
-    except (urllib.error.URLError, OSError) as error:
+    except OSError as error:
         print(f"{base_url}: no answer ({type(error).__name__}); start the server and run again", file=sys.stderr)
+        sys.exit(EXIT_ENDPOINT)
+
+
+def warm_up(options: Options) -> None:
+    """Ask for one word, untimed: the first request finds the model's file not yet read from disk."""
+    body = {"model": options.model, "messages": [{"role": "user", "content": "Say yes."}], "max_tokens": 1}
+    headers = {"Authorization": f"Bearer {options.api_key}", "Content-Type": "application/json"}
+    request = urllib.request.Request(f"{options.base_url}/chat/completions", json.dumps(body).encode(), headers)
+    try:
+        with urllib.request.urlopen(request, timeout=options.timeout):
+            return
+    except OSError as error:
+        print(f"{options.base_url}: no answer to a request ({error}); check --model", file=sys.stderr)
         sys.exit(EXIT_ENDPOINT)
 
 

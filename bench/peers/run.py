@@ -32,6 +32,7 @@ class Line:
     seconds: list[float]
     prompt_tokens: int
     completion_tokens: int
+    lost: int
 
 
 def line_of(tool: str, results: Results, documents: Sequence[GoldDocument]) -> Line:
@@ -49,7 +50,9 @@ def line_of(tool: str, results: Results, documents: Sequence[GoldDocument]) -> L
             prompt += failure.prompt_tokens or 0
             completion += failure.completion_tokens or 0
     scores = [score_document(document, results.records.get(document.stem)) for document in documents]
-    return Line(tool, scores, seconds, prompt, completion)
+    records = [results.records[document.stem] for document in documents if document.stem in results.records]
+    lost = sum(any(warning.code == "chunks_lost" for warning in record.warnings) for record in records)
+    return Line(tool, scores, seconds, prompt, completion, lost)
 
 
 def cells_of(line: Line, baseline: Line) -> list[str]:
@@ -114,6 +117,9 @@ def print_table(lines: Sequence[Line], documents: int, asked: int) -> None:
     print("|---" + "|---:" * (len(HEADINGS) - 1) + "|")
     for line in lines:
         print("| " + " | ".join(cells_of(line, baseline)) + " |")
+    for line in lines:
+        if line.lost:
+            print(f"\n{line.tool}: parts of {line.lost} documents were left out (see the records' warnings).")
     print(f"\nAgainst {BASELINE}, with 95 % intervals (paired bootstrap over documents):\n")
     for line in lines:
         if line is baseline:

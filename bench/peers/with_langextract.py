@@ -138,16 +138,21 @@ def findings_of(extractions: list[Any], text: str) -> Findings:
     for extraction in extractions:
         attributes = {key: str(value).strip() for key, value in (extraction.attributes or {}).items() if value}
         if extraction.extraction_class == "actor":
-            kind, role = attributes.get("kind", ""), attributes.get("role")
+            kind, role = attributes.get("kind", "").lower(), attributes.get("role")
             findings.actors.append(ActorRow(extraction.extraction_text, kind, role))
         elif extraction.extraction_class == "claim":
-            claimant, polarity = attributes.get("claimant", ""), attributes.get("polarity", "")
+            claimant, polarity = attributes.get("claimant", ""), attributes.get("polarity", "").lower()
             place = place_of(extraction, text)
             findings.claims.append(ClaimRow(claimant, polarity, attributes.get("cue", ""), place))
         elif extraction.extraction_class == "stance":
-            names = attributes.get("holder", ""), attributes.get("target", "")
-            findings.stances.append(StanceRow(*names, attributes.get("label", ""), place_of(extraction, text)))
+            holder, target = attributes.get("holder", ""), attributes.get("target", "")
+            label = attributes.get("label", "").lower()
+            findings.stances.append(StanceRow(holder, target, label, place_of(extraction, text)))
     return findings
+
+
+class UnreadableAnswersError(Exception):
+    """Every chunk was left out: langextract returns an empty result, which is a failure here."""
 
 
 class LostChunks(logging.Filter):
@@ -202,6 +207,8 @@ def open_tool(options: Options) -> Reader:
         findings = findings_of(result.extractions or [], document.text)
         seconds = time.monotonic() - began
         spent = COUNTER.spent
+        if lost.count == spent.requests:
+            raise UnreadableAnswersError(f"none of {lost.count} answers could be read")
         if lost.count:
             findings.warnings.append(("chunks_lost", f"{lost.count} of {spent.requests} answers could not be read"))
         return as_record(document, findings, Run("langextract", version, prompt, spent, 0, seconds), options)

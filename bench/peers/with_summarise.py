@@ -7,6 +7,7 @@ otherwise remembers between runs); the user's configuration is left out of it.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import tempfile
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -49,7 +50,9 @@ def open_tool(options: Options) -> Reader:
     folder = Path(tempfile.mkdtemp(prefix="summarise-bench-"))
     settings = settings_of(options, folder)
     loop = asyncio.Runner()
-    model = loop.run(_open(settings, AsyncExitStack()))
+    stack = AsyncExitStack()
+    atexit.register(stack.pop_all)  # holds the stack: without it the model would be closed when this returns
+    model = loop.run(_open(settings, stack))
 
     def read(document: Document) -> Record:
         return loop.run(summarise_document(document, model, settings))

@@ -73,7 +73,9 @@ ModelOption = Annotated[
 BaseUrlOption = Annotated[
     str | None, typer.Option("--base-url", help="OpenAI-compatible endpoint, up to /v1 (OPENAI_BASE_URL).")
 ]
-StrategyOption = Annotated[str | None, typer.Option("--strategy", help="How to ask: auto, single (all at once).")]
+StrategyOption = Annotated[
+    str | None, typer.Option("--strategy", help="How to ask: auto, stepwise (many small questions), single.")
+]
 CacheOption = Annotated[Path | None, typer.Option("--cache-dir", help="Where embedded models are kept.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no messages but errors.")]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from openai.types.chat import ChatCompletion
 from pydantic import BaseModel
@@ -15,6 +16,7 @@ from summarise.llm.client import Answer, LanguageModel, Question
 from summarise.llm.usage import Meter
 
 T = TypeVar("T", bound=BaseModel)
+R = TypeVar("R")
 TOP_LOGPROBS = 5
 """Alternatives asked for at each token: the sides of every decision stand among the five likeliest."""
 
@@ -63,6 +65,7 @@ class Asker:
         self._started = time.monotonic()
         self._step, self._done, self._total, self._before = "", 0, 1, 0
         self._step_started = self._started
+        self._slots = asyncio.Semaphore(model.endpoint.parallel)
         self.small_questions = 0
         self.unanswered = 0
 
@@ -74,7 +77,8 @@ class Asker:
 
     async def ask(self, question: Question, answer: type[T]) -> Answer[T]:
         """Ask one question of the current step (see :meth:`LanguageModel.ask` for what it raises)."""
-        got = await self.model.ask(question, answer, self.meter)
+        async with self._slots:
+            got = await self.model.ask(question, answer, self.meter)
         self._done = min(self._done + 1, self._total)
         self._tell()
         return got
@@ -114,6 +118,18 @@ class Asker:
                 seconds_left=left,
             )
         )
+
+
+async def all_of(questions: Iterable[Coroutine[Any, Any, R]]) -> list[R]:
+    """Await the questions, in any order, and return the answers in theirs; the first error cancels the rest."""
+    tasks = [asyncio.create_task(question) for question in questions]
+    try:
+        return await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
 
 
 def tokens_of(completion: ChatCompletion) -> tuple[Token, ...] | None:

@@ -10,6 +10,7 @@ from summarise.errors import UsageError
 from summarise.extract.asking import Asker, Budget
 from summarise.extract.drafts import Draft
 from summarise.extract.single import SingleStrategy
+from summarise.extract.stepwise import StepwiseStrategy
 from summarise.prompts import Recipe
 from summarise.text import Span
 
@@ -25,13 +26,19 @@ class Strategy(Protocol):
         ...
 
 
-def choose(name: str, *, embedded: bool) -> Strategy:
-    """The strategy of that name; ``auto`` picks the best one for the kind of endpoint.
+_ENGLISH = (None, "en")
+
+
+def choose(name: str, *, embedded: bool, language: str | None) -> Strategy:
+    """The strategy of that name; ``auto`` is stepwise for the embedded model and English, else single.
 
     Raises:
         UsageError: if there is no strategy of that name.
     """
-    del embedded  # both kinds of endpoint are asked the same way so far
-    if name in ("auto", "single"):
+    if name == "auto":
+        name = "stepwise" if embedded and language in _ENGLISH else "single"
+    if name == "stepwise":
+        return StepwiseStrategy()
+    if name == "single":
         return SingleStrategy()
-    raise UsageError(f"no strategy named {name!r}; there is single")
+    raise UsageError(f"no strategy named {name!r}; there are auto, single and stepwise")

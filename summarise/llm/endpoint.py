@@ -86,6 +86,7 @@ def _remote(settings: Settings) -> Endpoint:
         api_key=key,
         model=settings.model,
         context_tokens=settings.context_tokens,
+        parallel=settings.parallel,
     )
 
 

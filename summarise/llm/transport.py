@@ -24,7 +24,7 @@ from summarise.llm import faults
 from summarise.llm.capability import Capability
 from summarise.llm.usage import Meter
 
-_BACKOFF = tenacity.wait_exponential_jitter(multiplier=0.5, max=30.0, jitter=1.0)
+_BACKOFF = tenacity.wait_exponential(multiplier=0.5, max=30.0) + tenacity.wait_random(0, 1)
 _THINK_OPEN, _THINK_CLOSE = "<think>", "</think>"
 _CUT_INPUT_FACTOR = 12
 """No tokenizer in use packs more than about eight characters of running text into a token; a prompt
@@ -35,13 +35,16 @@ _CUT_INPUT_FROM = 4000
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where and whom to ask. ``context_tokens`` is the model's context, None where unknown."""
+    """Where and whom to ask. ``context_tokens`` is the model's context, None where unknown; ``parallel`` is how
+    many questions about one document may be under way at once (one keeps the embedded server's prompt cache
+    warm and its answers in a fixed order)."""
 
     base_url: str
     api_key: str
     model: str
     embedded: bool = False
     context_tokens: int | None = None
+    parallel: int = 1
 
 
 @dataclass(frozen=True, slots=True)

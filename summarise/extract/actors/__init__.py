@@ -1,0 +1,1 @@
+"""Actors: candidates from the text, kinds from the model."""

@@ -1,0 +1,110 @@
+"""The ``stepwise`` strategy: many small questions that share a cached prompt prefix.
+
+Boilerplate is taken out, actors are found and sorted by kind, claims are read passage by passage, stances are
+read a few sentences at a time, and the abstract is written last, from the claims. A small model answers each
+question in a few words; where the words stand is computed, never asked for, so every piece of evidence is
+copied from the text.
+
+Invariant: a small question that stays unanswered is counted and said in a warning; when more than half of
+them do, the document has failed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+
+from summarise.documents import Document
+from summarise.errors import InvalidAnswerError
+from summarise.extract.abstract import write_abstract
+from summarise.extract.asking import Asker, Budget
+from summarise.extract.boilerplate import Boilerplate, find_boilerplate, without
+from summarise.extract.claims import FoundClaim, extract_claims
+from summarise.extract.claims.units import reading_units
+from summarise.extract.drafts import ClaimDraft, Draft, EvidenceDraft, sentence_at
+from summarise.prompts import load_recipe
+from summarise.text import Span
+
+_FAILED_SHARE = 0.5
+_OPENING = frozenset("“\"„«‘' ")
+_CLOSING = frozenset('”"“», ')
+
+
+class StepwiseStrategy:
+    """Small typed questions; for small models, above all the embedded one."""
+
+    name = "stepwise"
+
+    def __init__(self) -> None:
+        self.recipe = load_recipe("stepwise")
+
+    async def read(self, document: Document, sentences: Sequence[Span], asker: Asker, budget: Budget) -> Draft:
+        """Find actors, claims and stances step by step, then write the abstract."""
+        del budget  # every question is a few hundred tokens, whatever the document's length
+        text = document.text
+        boilerplate = find_boilerplate(text)
+        kept = without(text, sentences, [found.span for found in boilerplate])
+        units = reading_units(text, kept)
+        asker.begin("claims", len(units), later=1)
+        found = await extract_claims(text, units, asker, self.recipe)
+        claims = [_claim(text, sentences, claim) for claim in found]
+        asker.begin("abstract", 1)
+        abstract, notes = await write_abstract(document, kept, claims, asker, self.recipe)
+        if asker.unanswered > _FAILED_SHARE * asker.small_questions:
+            raise InvalidAnswerError(
+                f"{asker.model.endpoint.model} left {asker.unanswered} of {asker.small_questions} questions about "
+                "the document without a valid answer; try a stronger model"
+            )
+        return Draft(
+            abstract=abstract,
+            claims=tuple(claims),
+            warnings=(*_boilerplate_note(boilerplate), *_unanswered_note(asker), *notes),
+        )
+
+
+def _claim(text: str, sentences: Sequence[Span], claim: FoundClaim) -> ClaimDraft:
+    return ClaimDraft(
+        claimant=claim.claimant,
+        attribution=claim.attribution,
+        polarity=claim.polarity,
+        evidence=tuple(
+            EvidenceDraft(
+                quote=span.of(text),
+                span=span,
+                sentence=sentence_at(sentences, span.start),
+                cue=claim.cue,
+                grounding="exact",
+            )
+            for span in map(partial(_tight, text), claim.content)
+        ),
+        confidence=None if claim.probability is None else round(claim.probability, 3),
+    )
+
+
+def _tight(text: str, content: Span) -> Span:
+    """The content without the marks around a quotation and without the "that" before a clause."""
+    span = content
+    if text[span.start : span.start + 5].lower() == "that ":
+        span = Span(span.start + 5, span.end)
+    start, end = span.start, span.end
+    while start < end and text[start] in _OPENING:
+        start += 1
+    while end > start and text[end - 1] in _CLOSING:
+        end -= 1
+    inner = Span(start, end).trimmed(text)
+    return inner if len(inner) else content
+
+
+def _boilerplate_note(boilerplate: Sequence[Boilerplate]) -> list[tuple[str, str]]:
+    if not boilerplate:
+        return []
+    reasons = Counter(found.reason for found in boilerplate)
+    words = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
+    return [("boilerplate_skipped", f"{len(boilerplate)} stretches were taken for boilerplate: {words}")]
+
+
+def _unanswered_note(asker: Asker) -> list[tuple[str, str]]:
+    if not asker.unanswered:
+        return []
+    return [("questions_unanswered", f"{asker.unanswered} of {asker.small_questions} questions got no valid answer")]

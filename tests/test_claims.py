@@ -1,0 +1,152 @@
+"""Behaviour and invariants of the claims step, with a stub in the model's place."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from summarise.prompts import load_recipe
+
+from summarise.extract.boilerplate import find_boilerplate, without
+from summarise.extract.claims import FoundClaim, extract_claims
+from summarise.extract.claims.names import Names, resolved_name
+from summarise.extract.claims.units import reading_units
+from summarise.text import Span
+
+
+class Stub:
+    """Answers every question from a table: a cue's last word -> claimant, else "*", else "none"."""
+
+    def __init__(self, answers: Mapping[str, str]) -> None:
+        self.answers = answers
+
+    async def try_ask(self, system: str, user: str, answer: Any, max_tokens: int) -> Any:
+        keys = [field.alias for field in answer.model_fields.values()]
+        said = {key: self.answers.get(key.split()[-1], self.answers.get("*", "none")) for key in keys}
+        return answer.model_validate(said), None
+
+
+def claims(
+    text: str, answers: Mapping[str, str], sentences: Sequence[tuple[int, int]] | None = None
+) -> list[FoundClaim]:
+    spans = [Span(start, end) for start, end in sentences or [(0, len(text))]]
+    kept = without(text, spans, [found.span for found in find_boilerplate(text)])
+    stub: Any = Stub(answers)
+    return asyncio.run(extract_claims(text, reading_units(text, kept), stub, load_recipe("stepwise")))
+
+
+def contents(text: str, drafts: Sequence[FoundClaim]) -> list[tuple[str, list[str]]]:
+    return [(d.claimant, [s.of(text) for s in d.content]) for d in drafts]
+
+
+def test_denial_of_an_allegation() -> None:
+    text = "The harbour board blames Ilse Brandt for hiding the figures, charges her lawyers deny."
+    drafts = claims(text, {"blames": "The harbour board", "deny": "her lawyers"})
+    assert contents(text, drafts) == [
+        ("The harbour board", ["Ilse Brandt for hiding the figures"]),
+        ("her lawyers", ["charges her lawyers deny"]),
+    ]
+    assert [d.polarity for d in drafts] == ["asserts", "denies"]
+
+
+def test_quotation_goes_on_in_the_next_sentence_and_paragraph() -> None:
+    text = "“We are done,” said Mira Holm. “Nobody came.”\n“I went home.”\nThe hall was empty."
+    first, second = text.index(" “Nobody"), text.index("\n")
+    drafts = claims(text, {"said": "Mira Holm"}, [(0, first), (first, second), (second, len(text))])
+    assert contents(text, drafts) == [("Mira Holm", ["“We are done,”", "“Nobody came.”", "“I went home.”"])]
+    assert drafts[0].attribution == "direct" and drafts[0].probability is None
+
+
+def test_according_to_at_either_end() -> None:
+    text = "According to Ann Roe, the dam is safe."
+    assert contents(text, claims(text, {"to": "Ann Roe"})) == [("Ann Roe", ["the dam is safe"])]
+    text = "The dam is safe, according to Ann Roe."
+    assert contents(text, claims(text, {"to": "Ann Roe"})) == [("Ann Roe", ["The dam is safe"])]
+
+
+def test_passive_belief_has_no_claimant() -> None:
+    text = "The dam was believed to be safe."
+    (draft,) = claims(text, {"believed": "The dam"})
+    assert draft.claimant == "<author>" and draft.claimant_span is None and draft.attribution == "author"
+
+
+def test_claimant_the_model_invents_is_replaced_by_the_subject() -> None:
+    text = "Harbour chief Ann Roe told presenter Bo Lind that the dam is safe."
+    (draft,) = claims(text, {"told": "Bo Lind"})
+    assert draft.claimant == "Harbour chief Ann Roe"
+    assert text[draft.content[0].start : draft.content[0].end] == "that the dam is safe"
+
+
+def test_boilerplate_is_never_asked_about() -> None:
+    for text in (
+        "Photo: the mayor said hello.",
+        "© 2031 The Bay. All rights reserved, he said.",
+        "Read also: Mayor says no",
+    ):
+        assert claims(text, {"*": "he"}) == []
+
+
+def test_pronoun_is_looked_up_backwards_only() -> None:
+    text = "Ann Roe spoke. He said it rains. Bo Lind left."
+    assert resolved_name("He", text.index("He"), Names(text), []) == "Ann Roe"
+
+
+def test_any_text_keeps_the_invariants() -> None:
+    pieces = [
+        '"',
+        "“",
+        "”",
+        "\n",
+        " ",
+        ". ",
+        "said",
+        "Ann Roe",
+        "told",
+        "that",
+        ", ",
+        "denied",
+        "according to",
+        "who",
+        ":",
+        "é",
+        "😀",
+        "which",
+        "was believed",
+        "‘",
+        "—",
+    ]
+    generator = random.Random(7)
+    for _ in range(3000):
+        text = "".join(generator.choice(pieces) + generator.choice(["", " "]) for _ in range(generator.randrange(30)))
+        cuts = sorted({0, len(text), *(generator.randrange(len(text) + 1) for _ in range(4))})
+        answers = {"*": generator.choice(["Ann Roe", "someone", "he", "none", "", "Zed", "who", '"'])}
+        drafts = claims(text, answers, list(pairwise(cuts)) or None)
+        for draft in drafts:
+            assert draft.content and all(0 <= s.start < s.end <= len(text) for s in draft.content)
+            assert 0 <= draft.cue.start < draft.cue.end <= len(text)
+            who = draft.claimant_span
+            assert draft.claimant_surface == (text[who.start : who.end] if who else "<author>")
+
+
+def test_time_is_linear() -> None:
+    def seconds(text: str) -> float:
+        start = time.process_time()
+        claims(text, {"*": "Ann Roe"})
+        return time.process_time() - start
+
+    sentence = "Ann Roe said that “the dam is safe” and denied the claims, according to Bo Lind.\n"
+    for make in (
+        lambda n: sentence * n,
+        lambda n: sentence.replace("\n", " ") * n,
+        lambda n: "“ said " * n,
+        lambda n: '"a" said ' * n,
+        lambda n: "said " * n,
+        lambda n: " " * 50 * n + "said",
+        lambda n: "said that A, " * n,
+    ):
+        small, large = seconds(make(100)), seconds(make(400))
+        assert large < 12 * small + 0.2
