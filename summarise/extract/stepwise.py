@@ -18,11 +18,13 @@ from functools import partial
 from summarise.documents import Document
 from summarise.errors import InvalidAnswerError
 from summarise.extract.abstract import write_abstract
+from summarise.extract.actors.step import extract_actors
 from summarise.extract.asking import Asker, Budget
 from summarise.extract.boilerplate import Boilerplate, find_boilerplate, without
 from summarise.extract.claims import FoundClaim, extract_claims
-from summarise.extract.claims.units import reading_units
-from summarise.extract.drafts import ClaimDraft, Draft, EvidenceDraft, sentence_at
+from summarise.extract.claims.units import cues, reading_units
+from summarise.extract.drafts import ClaimDraft, Draft, EvidenceDraft, StanceDraft, sentence_at
+from summarise.extract.stances import FoundStance, extract_stances, passages
 from summarise.prompts import load_recipe
 from summarise.text import Span
 
@@ -46,9 +48,16 @@ class StepwiseStrategy:
         boilerplate = find_boilerplate(text)
         kept = without(text, sentences, [found.span for found in boilerplate])
         units = reading_units(text, kept)
-        asker.begin("claims", len(units), later=1)
+        cue_count = sum(bool(cues(text, unit)) for unit in units)
+        passage_count = sum(1 for _ in passages(kept))
+        asker.begin("actors", 1, later=cue_count + passage_count + 1)
+        actors = await extract_actors(text, kept, asker, self.recipe)
+        asker.begin("claims", cue_count, later=passage_count + 1)
         found = await extract_claims(text, units, asker, self.recipe)
         claims = [_claim(text, sentences, claim) for claim in found]
+        asker.begin("stances", passage_count, later=1)
+        stances = await extract_stances(text, kept, actors, asker, self.recipe)
+        shown = [_stance(text, stance) for stance in stances if stance.evidence is not None]
         asker.begin("abstract", 1)
         abstract, notes = await write_abstract(document, kept, claims, asker, self.recipe)
         if asker.unanswered > _FAILED_SHARE * asker.small_questions:
@@ -58,8 +67,15 @@ class StepwiseStrategy:
             )
         return Draft(
             abstract=abstract,
+            actors=tuple(actors),
             claims=tuple(claims),
-            warnings=(*_boilerplate_note(boilerplate), *_unanswered_note(asker), *notes),
+            stances=tuple(shown),
+            warnings=(
+                *_boilerplate_note(boilerplate),
+                *_unanswered_note(asker),
+                *_left_out_note(len(stances) - len(shown)),
+                *notes,
+            ),
         )
 
 
@@ -79,6 +95,18 @@ def _claim(text: str, sentences: Sequence[Span], claim: FoundClaim) -> ClaimDraf
             for span in map(partial(_tight, text), claim.content)
         ),
         confidence=None if claim.probability is None else round(claim.probability, 3),
+    )
+
+
+def _stance(text: str, stance: FoundStance) -> StanceDraft:
+    """The stance with its evidence; no confidence, since none that was tried means anything (docs/quality.md)."""
+    span = stance.evidence
+    assert span is not None  # noqa: S101  # the caller keeps those with evidence
+    return StanceDraft(
+        holder=stance.holder,
+        target=stance.target,
+        label=stance.label,
+        evidence=(EvidenceDraft(span.of(text), span, stance.sentence, None, "exact"),),
     )
 
 
@@ -102,6 +130,12 @@ def _boilerplate_note(boilerplate: Sequence[Boilerplate]) -> list[tuple[str, str
     reasons = Counter(found.reason for found in boilerplate)
     words = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
     return [("boilerplate_skipped", f"{len(boilerplate)} stretches were taken for boilerplate: {words}")]
+
+
+def _left_out_note(count: int) -> list[tuple[str, str]]:
+    if not count:
+        return []
+    return [("stances_without_evidence", f"{count} stances were left out: a side of theirs is not in the passage")]
 
 
 def _unanswered_note(asker: Asker) -> list[tuple[str, str]]:
