@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,11 @@ from summarise.llm.transport import Endpoint, Limits, Transport
 from summarise.llm.usage import Meter
 
 FOLDER = Path(__file__).parent.parent / "examples"
+ONLY_IN_BOILERPLATE = {
+    "Jory Wendlock", "Fennick Aldous", "Brona Telwether", "Mab Olliver", "Madam Perpetua",
+    "Lorcan Vey", "Tansy Broome", "Odo Pramble",
+}  # fmt: skip
+BOILERPLATE = ("Read also", "All rights reserved", "newsletter", "Photo:")
 EXAMPLES = sorted(path.name for path in FOLDER.glob("*.txt"))
 
 
@@ -63,7 +69,7 @@ def check_offsets(record: Record, text: str) -> None:
 @pytest.mark.vcr
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_each_example_becomes_a_record(command: Any, capsys: Any, name: str) -> None:
-    assert command(name, "--json", "--strategy", "single") == 0
+    assert command(name, "--json", "--strategy", "stepwise") == 0
     record = Record.model_validate_json(capsys.readouterr().out)
     text = (FOLDER / name).read_bytes().decode()
     assert record.document.source == name
@@ -72,6 +78,34 @@ def test_each_example_becomes_a_record(command: Any, capsys: Any, name: str) -> 
     assert record.claims
     assert record.actors
     check_offsets(record, text)
+    evidence = [piece for claim in record.claims for piece in claim.evidence]
+    assert {piece.grounding for piece in evidence} == {"exact"}
+    assert not {actor.name for actor in record.actors} & ONLY_IN_BOILERPLATE
+    for words in BOILERPLATE:
+        assert not any(words in piece.quote for piece in evidence)
+
+
+@pytest.mark.vcr
+def test_everything_asked_at_once(command: Any, capsys: Any) -> None:
+    name = "report_minutes.txt"
+    assert command(name, "--json", "--strategy", "single") == 0
+    record = Record.model_validate_json(capsys.readouterr().out)
+    assert record.run.strategy == "single"
+    assert record.run.requests <= 3
+    assert record.claims
+    check_offsets(record, (FOLDER / name).read_bytes().decode())
+
+
+@pytest.mark.vcr
+def test_the_same_document_twice_is_the_same_record(command: Any, capsys: Any) -> None:
+    records = []
+    for _ in range(2):
+        assert command("report_minutes.txt", "--json", "--strategy", "stepwise") == 0
+        record = json.loads(capsys.readouterr().out)
+        for varying in ("seconds", "usage", "requests"):
+            record["run"].pop(varying)
+        records.append(record)
+    assert records[0] == records[1]
 
 
 class Shouted(BaseModel):

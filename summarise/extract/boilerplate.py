@@ -28,7 +28,8 @@ SHORTEST_REPEAT = 20
 
 @dataclass(frozen=True, slots=True)
 class Boilerplate:
-    """A stretch of text to leave out, and why: copyright, credit, notice, link, social, repeated."""
+    """A stretch of text to leave out, and why: advert, by-line, copyright, credit, link, notice,
+    repeated, social."""
 
     span: Span
     reason: str
@@ -58,6 +59,14 @@ _CREDIT_TAIL = re.compile(
     + _AGENCY
     + r"){0,3}\)?\.?\s*$"
 )
+_NAMED_CREDIT_TAIL = re.compile(
+    r"(?:(?<=[.!?”\"’)\s])|^)\(?(?:Photo(?:graph)?|Picture|Image)s?(?: by)? ?: ?[^.:;]{3,60}\)?\.?$"
+)
+_ADVERT = re.compile(
+    r"^(?:\W*[*#=~|>\[(]+\W*(?:ADVERT(?:ISEMENT|ORIAL)?S?|SPONSORED)\b"
+    r"|(?:ADVERT|ADVERTORIAL|SPONSORED CONTENT)\s*[:*|-])"
+)
+_BYLINE = re.compile(r"^\W*(?:By|BY) [A-Z][\w'’-]+(?: [A-Z][\w'’.-]*){1,3}(?:(?:,| and | in | \|) ?[\w .'’-]{2,60})?$")
 _LINK = re.compile(
     r"^\W*(?:(?:read|see|watch|view) (?:also|more|next|related|full article|the full (?:article|story))\b"
     r"\s*(?:[:|>»-]|$)"
@@ -106,6 +115,8 @@ _CUES_FOR_A_NOTICE = 3
 
 
 _SHORT_LINES = (
+    ("advert", _ADVERT),
+    ("by-line", _BYLINE),
     ("copyright", _COPYRIGHT),
     ("credit", _CREDIT_LINE),
     ("link", _LINK),
@@ -129,7 +140,7 @@ def find_boilerplate(text: str) -> list[Boilerplate]:
         reason = _reason(line)
         if reason:
             found.append(Boilerplate(Span(start, end), reason))
-        elif tail := _CREDIT_TAIL.search(line, max(0, len(line) - 160)):
+        elif tail := _credit_tail(line):
             found.append(Boilerplate(Span(start + tail.start(), end), "credit"))
     return found
 
@@ -165,6 +176,12 @@ def _lines(text: str) -> Iterator[tuple[int, int]]:
         span = line.span.trimmed(text)
         if len(span):
             yield span.start, span.end
+
+
+def _credit_tail(line: str) -> re.Match[str] | None:
+    """The photo credit at the end of a caption."""
+    start = max(0, len(line) - 160)
+    return _CREDIT_TAIL.search(line, start) or _NAMED_CREDIT_TAIL.search(line, start)
 
 
 def _reason(line: str) -> str | None:

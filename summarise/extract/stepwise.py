@@ -24,7 +24,7 @@ from summarise.extract.boilerplate import Boilerplate, find_boilerplate, without
 from summarise.extract.claims import FoundClaim, extract_claims
 from summarise.extract.claims.units import cues, reading_units
 from summarise.extract.drafts import ClaimDraft, Draft, EvidenceDraft, StanceDraft, sentence_at
-from summarise.extract.stances import FoundStance, extract_stances, passages
+from summarise.extract.stances import MOST_ASKED, FoundStance, extract_stances
 from summarise.prompts import load_recipe
 from summarise.text import Span
 
@@ -49,15 +49,13 @@ class StepwiseStrategy:
         kept = without(text, sentences, [found.span for found in boilerplate])
         units = reading_units(text, kept)
         cue_count = sum(bool(cues(text, unit)) for unit in units)
-        passage_count = sum(1 for _ in passages(kept))
-        asker.begin("actors", 1, later=cue_count + passage_count + 1)
+        asker.begin("actors", 1, later=cue_count + MOST_ASKED + 1)
         actors = await extract_actors(text, kept, asker, self.recipe)
-        asker.begin("claims", cue_count, later=passage_count + 1)
+        asker.begin("claims", cue_count, later=MOST_ASKED + 1)
         found = await extract_claims(text, units, asker, self.recipe)
         claims = [_claim(text, sentences, claim) for claim in found]
-        asker.begin("stances", passage_count, later=1)
-        stances = await extract_stances(text, kept, actors, asker, self.recipe)
-        shown = [_stance(text, stance) for stance in stances if stance.evidence is not None]
+        asker.begin("stances", MOST_ASKED, later=1)
+        stances = await extract_stances(text, kept, actors, found, asker, self.recipe)
         asker.begin("abstract", 1)
         abstract, notes = await write_abstract(document, kept, claims, asker, self.recipe)
         if asker.unanswered > _FAILED_SHARE * asker.small_questions:
@@ -69,11 +67,10 @@ class StepwiseStrategy:
             abstract=abstract,
             actors=tuple(actors),
             claims=tuple(claims),
-            stances=tuple(shown),
+            stances=tuple(_stance(text, stance) for stance in stances),
             warnings=(
                 *_boilerplate_note(boilerplate),
                 *_unanswered_note(asker),
-                *_left_out_note(len(stances) - len(shown)),
                 *notes,
             ),
         )
@@ -99,14 +96,13 @@ def _claim(text: str, sentences: Sequence[Span], claim: FoundClaim) -> ClaimDraf
 
 
 def _stance(text: str, stance: FoundStance) -> StanceDraft:
-    """The stance with its evidence; no confidence, since none that was tried means anything (docs/quality.md)."""
-    span = stance.evidence
-    assert span is not None  # noqa: S101  # the caller keeps those with evidence
+    evidence = EvidenceDraft(stance.evidence.of(text), stance.evidence, stance.sentence, None, "exact")
     return StanceDraft(
         holder=stance.holder,
         target=stance.target,
         label=stance.label,
-        evidence=(EvidenceDraft(span.of(text), span, stance.sentence, None, "exact"),),
+        evidence=(evidence,),
+        confidence=None if stance.probability is None else round(stance.probability, 3),
     )
 
 
@@ -130,12 +126,6 @@ def _boilerplate_note(boilerplate: Sequence[Boilerplate]) -> list[tuple[str, str
     reasons = Counter(found.reason for found in boilerplate)
     words = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
     return [("boilerplate_skipped", f"{len(boilerplate)} stretches were taken for boilerplate: {words}")]
-
-
-def _left_out_note(count: int) -> list[tuple[str, str]]:
-    if not count:
-        return []
-    return [("stances_without_evidence", f"{count} stances were left out: a side of theirs is not in the passage")]
 
 
 def _unanswered_note(asker: Asker) -> list[tuple[str, str]]:

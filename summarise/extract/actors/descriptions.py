@@ -1,46 +1,35 @@
 """Roles of persons, and descriptions that stand for them ("the Danish president").
 
-Pure. A role is read from the title before a name or the apposition after it; a description is
-given to a person only when exactly one person's role has its noun (and its nationality, where
-it names one).
+A role is read from the title before a name or the apposition after it; a description is given to a person only when
+exactly one person's role has its noun (and its nationality, where it names one). Invariants: pure; every span that is
+returned is one of the text as read and is no mention already.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from summarise.extract.actors import wordlists
 from summarise.extract.actors.names import Candidate
 from summarise.text import Span
 
-LONGEST_ROLE = 90
-"""Characters; an apposition that runs on longer is a clause of its own."""
+#: Characters; an apposition that runs on longer is a clause of its own.
+LONGEST_ROLE: Final = 90
 
-_FORMS_OF_ADDRESS = frozenset({"mr", "mrs", "ms", "miss", "mx", "sir", "dr"})
-_APPOSITION = re.compile(r", ((?:an?|the|its|their|who is an?|who leads) [^,.;:()\n“”\"]{3,90})[,.;]")
-_DESCRIPTION = re.compile(r"\b[Tt]he (?:((?:[A-Z]\w+|U\.S\.)(?: [A-Z]\w+)?) )?([a-z]+)\b")
-_OFFICES = frozenset(
-    {
-        "president",
-        "premier",
-        "minister",
-        "chancellor",
-        "governor",
-        "mayor",
-        "senator",
-        "leader",
-        "dictator",
-        "king",
-        "queen",
-    }
-    | {"prince", "emperor", "secretary", "ambassador", "judge", "justice", "chairman", "chairwoman"}
+_FORMS_OF_ADDRESS: Final = frozenset("mr mrs ms miss mx sir dr".split())
+_APPOSITION: Final = re.compile(r", ((?:an?|the|its|their|who is an?|who leads) [^,.;:()\n“”\"]{3,90})[,.;]")
+_DESCRIPTION: Final = re.compile(r"\b[Tt]he (?:((?:[A-Z]\w+|U\.S\.)(?: [A-Z]\w+)?) )?([a-z]+)\b")
+_OFFICES: Final = frozenset(
+    "president premier minister chancellor governor mayor senator leader dictator king queen prince emperor secretary"
+    " ambassador judge justice chairman chairwoman".split()
 )
-_ABBREVIATED_OFFICES = {"sen": "senator", "gov": "governor", "rep": "representative", "gen": "general"}
+_ABBREVIATED_OFFICES: Final = {"sen": "senator", "gov": "governor", "rep": "representative", "gen": "general"}
 
 
 def role_of(text: str, candidate: Candidate) -> str | None:
-    """Return the words that say what a person is: the apposition after a mention, else the title before one."""
+    """The words that say what a person is: the apposition after a mention, else the title before one."""
     for mention in candidate.mentions:
         if match := _APPOSITION.match(text, mention.end, min(len(text), mention.end + LONGEST_ROLE + 20)):
             return match.group(1)
@@ -49,7 +38,7 @@ def role_of(text: str, candidate: Candidate) -> str | None:
 
 
 def descriptions(text: str, roles: Mapping[str, str], taken: Sequence[Span]) -> dict[str, list[Span]]:
-    """Return, by name, the descriptions in `text` that fit the role of that person alone.
+    """The descriptions, by name, in `text` that fit the role of that person alone.
 
     `roles` maps names to roles; `taken` are the spans already known as mentions.
     """
@@ -72,7 +61,7 @@ def descriptions(text: str, roles: Mapping[str, str], taken: Sequence[Span]) -> 
 
 
 def _fits(role: str, noun: str, nationality: str | None) -> bool:
-    """Say whether a role has the noun, and the nationality's country where one is named."""
+    """Whether a role has the noun, and the nationality's country where one is named."""
     words = [word.strip(".,").casefold() for word in role.split()]
     words += [_ABBREVIATED_OFFICES[word] for word in words if word in _ABBREVIATED_OFFICES]
     if noun not in words or {"former", "vice", "deputy"} & set(words):

@@ -1,16 +1,16 @@
-"""Extract the actors of an article: who acts, speaks or is acted on, each once.
+"""Who acts, speaks or is acted on: the actors of one document, each once.
 
-Candidates are found without a model (`names`, `descriptions`); the model says in one question
-what kind those are whose form does not settle it, and which are nobody (a place, a thing).
+Code finds the candidates (`names`, `descriptions`); the model says in one question what kind those are whose form does
+not settle it, and which are nobody (a place, a thing).
 
-Invariants: every mention is a span of the text as read and lies inside one of the sentences
-given; names and aliases are copied from the text; ids are the caller's business.
+Invariants: every mention is a span of the text as read and begins inside one of the sentences given; names and
+aliases are copied from the text; ids are the caller's business.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, Field
 
@@ -23,11 +23,12 @@ from summarise.prompts import Recipe
 from summarise.schemas import ActorKind
 from summarise.text import Span
 
-MOST_ASKED = 12
-"""Names asked about in one article; the rest, mentioned least, are settled by form alone."""
+#: Names asked about in one document; the rest, mentioned least, are settled by form alone.
+MOST_ASKED: Final = 12
 
-_TOKENS_PER_NAME = 6
-_MEDIA_WORDS = frozenset({"times", "post", "tribune", "press", "news", "herald", "journal"})
+_BASE_TOKENS: Final = 10
+_TOKENS_PER_NAME: Final = 6
+_MEDIA_WORDS: Final = frozenset("times post tribune press news herald journal".split())
 
 AnsweredKind = Literal["person", "organisation", "group", "media", "place", "thing"]
 
@@ -39,9 +40,9 @@ class Kinds(BaseModel):
 
 
 async def extract_actors(text: str, sentences: Sequence[Span], asker: Asker, recipe: Recipe) -> list[ActorDraft]:
-    """Return the actors of `text`, most mentioned first.
+    """The actors of `text`, most mentioned first.
 
-    `sentences` are half-open spans without boilerplate (`boilerplate.find_boilerplate`, `spans.without`).
+    `sentences` are half-open spans without boilerplate (`boilerplate.find_boilerplate`, `boilerplate.without`).
     """
     candidates = find_candidates(text, sentences)
     undecided = [candidate for candidate in candidates if _kind_by_form(candidate) is None][:MOST_ASKED]
@@ -50,17 +51,17 @@ async def extract_actors(text: str, sentences: Sequence[Span], asker: Asker, rec
 
 
 async def _ask_kinds(names: Sequence[str], asker: Asker, recipe: Recipe) -> dict[str, AnsweredKind]:
-    """Ask for the kinds of all the names at once; names the answer is too short for are left out."""
+    """The kinds of the names, asked for all at once; a name the answer is too short for is left out."""
     if not names:
         return {}
     user = "Names: " + "; ".join(names)
     system = recipe.render("actors_system")
-    answer, _ = await asker.try_ask(system, user, Kinds, 10 + _TOKENS_PER_NAME * len(names))
+    answer, _ = await asker.try_ask(system, user, Kinds, _BASE_TOKENS + _TOKENS_PER_NAME * len(names))
     return dict(zip(names, answer.k, strict=False)) if answer else {}
 
 
 def drafts(text: str, candidates: Sequence[Candidate], answered: Mapping[str, AnsweredKind]) -> list[ActorDraft]:
-    """Make actors of the candidates that are somebody, and add the descriptions that stand for persons."""
+    """The actors among the candidates, with the descriptions that stand for persons."""
     kinds = {candidate.name: kind for candidate in candidates if (kind := _kind(candidate, answered)) is not None}
     roles = {
         candidate.name: role
@@ -79,16 +80,16 @@ def drafts(text: str, candidates: Sequence[Candidate], answered: Mapping[str, An
 def _draft(
     text: str, candidate: Candidate, kind: ActorKind, role: str | None, described: Mapping[str, Sequence[Span]]
 ) -> ActorDraft:
-    """Make one actor of a candidate."""
+    """The actor a candidate is."""
     extra = described.get(candidate.name, [])
     aliases = dict.fromkeys((*candidate.aliases, *(text[span.start : span.end] for span in extra)))
     return ActorDraft(candidate.name, kind, role, tuple(aliases), tuple(sorted({*candidate.mentions, *extra})))
 
 
 def _kind_by_form(candidate: Candidate) -> ActorKind | None:
-    """Return the kind the form settles: a title, the gazetteer, a first name, or a word such as "Committee"."""
+    """The kind the form settles: a title, the gazetteer, a first name, or a word such as "Committee"."""
     if candidate.kind is not None:
-        return candidate.kind  # type: ignore[return-value]  # the values `names` gives are a subset of Kind
+        return candidate.kind
     words = candidate.name.casefold().split()
     if len(words) > 1 and words[-1] in _MEDIA_WORDS:
         return "media"
@@ -98,7 +99,7 @@ def _kind_by_form(candidate: Candidate) -> ActorKind | None:
 
 
 def _kind(candidate: Candidate, answered: Mapping[str, AnsweredKind]) -> ActorKind | None:
-    """Return the kind of an actor, or None for what is none; a place that acts is an actor (a state, a town)."""
+    """The kind of an actor, or None for what is none; a place that acts is an actor (a state, a town)."""
     settled = _kind_by_form(candidate)
     if settled is not None:
         return settled

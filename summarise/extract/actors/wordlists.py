@@ -1,16 +1,16 @@
 """Word lists about names in news: countries, titles, words that open sentences, groups.
 
-Pure data read once from the package's `data` folder. The lists are generic English; none
-was taken from an article. Lookups fold case except where the case is the information.
+Invariants: pure data, read once from the package's `data` folder; the lists are general English, none was taken from
+an article. Countries keep their case, which is the information; all other words are lower case.
 """
 
 from __future__ import annotations
 
 from functools import cache
 from importlib import resources
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-_DATA = resources.files(__package__) / "data"
+_DATA: Final = resources.files(__package__) / "data"
 
 
 class Country(NamedTuple):
@@ -24,7 +24,7 @@ class Country(NamedTuple):
 
 @cache
 def countries() -> tuple[Country, ...]:
-    """Return all countries of `data/countries.tsv`: name, aliases, demonyms, capitals."""
+    """All countries of `data/countries.tsv`: name, aliases, demonyms, capitals."""
     rows = (
         line.split("\t") for line in (_DATA / "countries.tsv").read_text(encoding="utf-8").splitlines() if line.strip()
     )
@@ -35,25 +35,25 @@ def countries() -> tuple[Country, ...]:
 
 @cache
 def country_forms() -> dict[str, Country]:
-    """Map a country's names and aliases, in their own case, to the country."""
+    """The country of each country's name and alias, in its own case."""
     return {form: country for country in countries() for form in (country.name, *country.aliases)}
 
 
 @cache
 def demonyms() -> dict[str, Country]:
-    """Map "Danish" and "Danes" to the country."""
+    """The country of "Danish" and "Danes"."""
     return {form: country for country in countries() for form in country.demonyms}
 
 
 @cache
 def capitals() -> dict[str, Country]:
-    """Map a capital to the country it may stand for."""
+    """The country a capital may stand for."""
     return {form: country for country in countries() for form in country.capitals}
 
 
 @cache
 def words(name: str) -> frozenset[str]:
-    """Return the words of `data/<name>.txt`: lower case, comments left out."""
+    """The words of `data/<name>.txt`: lower case, comments left out."""
     lines = (_DATA / f"{name}.txt").read_text(encoding="utf-8").splitlines()
     return frozenset(
         word
