@@ -16,7 +16,7 @@ from summarise.prompts import load_recipe
 
 from summarise.chunking import cut_sentences
 from summarise.extract.actors.names import find_candidates
-from summarise.extract.actors.step import MOST_ASKED, extract_actors
+from summarise.extract.actors.step import MOST_NAMES_ASKED, extract_actors
 from summarise.extract.boilerplate import find_boilerplate, without
 from summarise.extract.drafts import ActorDraft
 from summarise.text import Span
@@ -33,14 +33,15 @@ class Stub:
 
     def __init__(self, kinds: Mapping[str, str] | None) -> None:
         self.kinds = kinds
-        self.asked: list[list[str]] = []
+        self.asked: list[str] = []
 
     async def try_ask(self, system: str, user: str, answer: Any, max_tokens: int) -> Any:
-        names = user.removeprefix("Names: ").split("; ")
-        self.asked.append(names)
+        passage, _, name = user.partition("\n")
+        assert name in passage
+        self.asked.append(name)
         if self.kinds is None:
             return None, None
-        return answer.model_validate({"k": [self.kinds.get(name, self.kinds.get("*")) for name in names]}), None
+        return answer.model_validate({"k": self.kinds.get(name, self.kinds.get("*", "thing"))}), None
 
 
 def kept(text: str) -> tuple[Span, ...]:
@@ -49,7 +50,9 @@ def kept(text: str) -> tuple[Span, ...]:
 
 def ask_actors(text: str, stub: Stub) -> dict[str, ActorDraft]:
     asker: Any = stub
-    actors = asyncio.run(extract_actors(text, kept(text), asker, load_recipe("stepwise")))
+    actors = asyncio.run(
+        extract_actors(text, kept(text), find_candidates(text, kept(text)), asker, load_recipe("stepwise"))
+    )
     assert len({actor.name for actor in actors}) == len(actors)
     return {actor.name: actor for actor in actors}
 
@@ -137,9 +140,9 @@ def test_unanswered_question_leaves_the_kinds_the_form_decides() -> None:
 
 
 def test_no_more_names_are_asked_than_fit_one_answer() -> None:
-    text = " ".join(f"A clerk saw Orrin {chr(65 + n)}a{chr(97 + n)}le there." for n in range(MOST_ASKED + 5))
+    text = " ".join(f"A clerk saw Orrin {chr(65 + n)}a{chr(97 + n)}le there." for n in range(MOST_NAMES_ASKED + 5))
     stub = Stub({"*": "person"})
-    assert len(ask_actors(text, stub)) == len(stub.asked[0]) == MOST_ASKED
+    assert len(ask_actors(text, stub)) == len(stub.asked) == MOST_NAMES_ASKED
 
 
 def test_place_that_is_only_a_location_is_none() -> None:

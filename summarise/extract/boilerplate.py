@@ -157,7 +157,8 @@ def without(text: str, sentences: Iterable[Span], left_out: Iterable[Span]) -> t
         start, end = sentence.start, sentence.end
         while first < len(holes) and holes[first].end <= start:
             first += 1
-        for hole in holes[first:]:
+        for place in range(first, len(holes)):
+            hole = holes[place]
             if hole.start >= end:
                 break
             if hole.start <= start:

@@ -18,7 +18,8 @@ from functools import partial
 from summarise.documents import Document
 from summarise.errors import InvalidAnswerError
 from summarise.extract.abstract import write_abstract
-from summarise.extract.actors.step import extract_actors
+from summarise.extract.actors.names import find_candidates
+from summarise.extract.actors.step import extract_actors, to_ask
 from summarise.extract.asking import Asker, Budget
 from summarise.extract.boilerplate import Boilerplate, find_boilerplate, without
 from summarise.extract.claims import FoundClaim, extract_claims
@@ -49,8 +50,9 @@ class StepwiseStrategy:
         kept = without(text, sentences, [found.span for found in boilerplate])
         units = reading_units(text, kept)
         cue_count = sum(bool(cues(text, unit)) for unit in units)
-        asker.begin("actors", 1, later=cue_count + MOST_ASKED + 1)
-        actors = await extract_actors(text, kept, asker, self.recipe)
+        candidates = find_candidates(text, kept)
+        asker.begin("actors", len(to_ask(candidates)), later=cue_count + MOST_ASKED + 1)
+        actors = await extract_actors(text, kept, candidates, asker, self.recipe)
         asker.begin("claims", cue_count, later=MOST_ASKED + 1)
         found = await extract_claims(text, units, asker, self.recipe)
         claims = [_claim(text, sentences, claim) for claim in found]

@@ -28,6 +28,7 @@ import base64
 import json
 import math
 import re
+from collections.abc import Callable
 from typing import Any
 
 import yaml
@@ -250,7 +251,7 @@ def _response_out(response: dict[str, Any]) -> dict[str, Any]:
     return {
         "status": {"code": response["status"]["code"], "message": response["status"]["message"]},
         "headers": _headers_out(response["headers"]),
-        "body": _body_out(response["body"]["string"]),
+        "body": _with_logprobs(_body_out(response["body"]["string"]), _packed),
     }
 
 
@@ -258,5 +259,56 @@ def _response_in(response: dict[str, Any]) -> dict[str, Any]:
     return {
         "status": response["status"],
         "headers": _headers_in(response["headers"]),
-        "body": {"string": _body_in(response["body"])},
+        "body": {"string": _body_in(_with_logprobs(response["body"], _unpacked))},
     }
+
+
+def _with_logprobs(body: dict[str, Any] | None, change: Callable[[Any], Any]) -> dict[str, Any] | None:
+    """The body with the token probabilities of every choice changed by ``change``."""
+    answer = body.get("json") if body else None
+    if not isinstance(answer, dict) or not isinstance(answer.get("choices"), list):
+        return body
+    choices = [
+        {**choice, "logprobs": change(choice["logprobs"])}
+        if isinstance(choice, dict) and "logprobs" in choice
+        else choice
+        for choice in answer["choices"]
+    ]
+    return {"json": {**answer, "choices": choices}}
+
+
+def _has_logprobs(choice: Any) -> bool:
+    return isinstance(choice, dict) and "logprobs" in choice
+
+
+_TOKEN = {"token", "logprob", "bytes"}
+
+
+def _packed(logprobs: Any) -> Any:
+    """One line of JSON for each token: its text, its logprob, then the alternatives' texts and logprobs."""
+    if not isinstance(logprobs, dict) or logprobs.keys() != {"content"} or not isinstance(logprobs["content"], list):
+        return logprobs
+    lines = []
+    for token in logprobs["content"]:
+        alternatives = token.get("top_logprobs") if isinstance(token, dict) else None
+        if alternatives is None or token.keys() != _TOKEN | {"top_logprobs"}:
+            return logprobs
+        parts = [token, *alternatives]
+        if any(part.keys() - {"top_logprobs"} != _TOKEN or part["bytes"] is not None for part in parts):
+            return logprobs
+        lines.append(json.dumps([part[key] for part in parts for key in ("token", "logprob")], ensure_ascii=False))
+    return {"tokens": lines}
+
+
+def _unpacked(logprobs: Any) -> Any:
+    if not isinstance(logprobs, dict) or logprobs.keys() != {"tokens"}:
+        return logprobs
+    content = []
+    for line in logprobs["tokens"]:
+        flat = json.loads(line)
+        first, *tops = [
+            {"token": text, "logprob": logprob, "bytes": None}
+            for text, logprob in zip(flat[::2], flat[1::2], strict=True)
+        ]
+        content.append({**first, "top_logprobs": tops})
+    return {"content": content}

@@ -92,11 +92,32 @@ def _settle(answer: dict[str, Any]) -> dict[str, Any]:
     settled = {k: v for k, v in answer.items() if k not in {"timings", "system_fingerprint"}}
     if str(answer.get("object", "")).startswith("chat.completion"):
         settled |= {"id": "chatcmpl-recorded", "created": 0}
+        settled["choices"] = [_without_noise(choice) for choice in answer.get("choices") or []]
     if answer.get("object") == "list" and isinstance(answer.get("data"), list):
         settled["data"] = [
             {**item, "created": 0} if isinstance(item, dict) and "created" in item else item for item in answer["data"]
         ]
     return settled
+
+
+def _without_noise(choice: Any) -> Any:
+    """A choice whose token probabilities keep what the client reads: texts, and logprobs to four places.
+
+    Alternatives less likely than one in a thousand are left out, but for the token itself: with them, a record
+    of thirty short answers is several hundred kilobytes.
+    """
+    logprobs = choice.get("logprobs") if isinstance(choice, dict) else None
+    if not isinstance(logprobs, dict) or not isinstance(logprobs.get("content"), list):
+        return choice
+    tokens = [
+        {**_rounded(token), "top_logprobs": [_rounded(top) for top in token["top_logprobs"] if top["logprob"] > -6.9]}
+        for token in logprobs["content"]
+    ]
+    return {**choice, "logprobs": {"content": tokens}}
+
+
+def _rounded(token: dict[str, Any]) -> dict[str, Any]:
+    return {"token": token["token"], "logprob": round(token["logprob"], 4), "bytes": None}
 
 
 # What matches

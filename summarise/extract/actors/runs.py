@@ -18,7 +18,7 @@ from typing import Final
 from summarise.extract.actors import wordlists
 from summarise.text import Span
 
-_TOKEN: Final = re.compile(r"(?:[^\W\d_]\.){2,}|[^\W_](?:[\w]|[-'’&](?=\w))*")
+_TOKEN: Final = re.compile(r"(?:[^\W\d_]\.){2,}|[^\W_](?:[\w\u0300-\u036f]|[-'’&](?=\w))*")
 _SEAT: Final = re.compile(r"[DRI]-[A-Z]|I['’]")
 _JOINING: Final = frozenset("of de del da di van von der bin al el la".split())
 _ABBREVIATIONS: Final = frozenset("mr mrs ms dr sen rep gov gen lt col sgt capt rev prof st brig supt n s".split())
@@ -199,6 +199,7 @@ def _run_end(text: str, tokens: Sequence[Token], start: int) -> int:
             gap != " "
             and not (gap == ". " and abbreviated)
             and not (gap == ", " and tokens[end].folded in _GENERATIONS)
+            and not (gap in {"' ", "’ "} and previous.text.endswith("s") and tokens[end].capitalised)
         ):
             break
         if tokens[end].capitalised:

@@ -1,7 +1,7 @@
 """Who acts, speaks or is acted on: the actors of one document, each once.
 
-Code finds the candidates (`names`, `descriptions`); the model says in one question what kind those are whose form does
-not settle it, and which are nobody (a place, a thing).
+Code finds the candidates (`names`, `descriptions`); of those whose form does not settle it, the model says in one word
+each what kind they are, shown the sentence where they stand first, and which are nobody (a place, a thing).
 
 Invariants: every mention is a span of the text as read and begins inside one of the sentences given; names and
 aliases are copied from the text; ids are the caller's business.
@@ -10,54 +10,65 @@ aliases are copied from the text; ids are the caller's business.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict
 
 from summarise.extract.actors import wordlists
 from summarise.extract.actors.descriptions import descriptions, role_of
-from summarise.extract.actors.names import Candidate, find_candidates
-from summarise.extract.asking import Asker
-from summarise.extract.drafts import ActorDraft
+from summarise.extract.actors.names import Candidate
+from summarise.extract.asking import Asker, all_of
+from summarise.extract.drafts import ActorDraft, sentence_at
 from summarise.prompts import Recipe
 from summarise.schemas import ActorKind
 from summarise.text import Span
 
 #: Names asked about in one document; the rest, mentioned least, are settled by form alone.
-MOST_ASKED: Final = 12
+MOST_NAMES_ASKED: Final = 10
 
-_BASE_TOKENS: Final = 10
-_TOKENS_PER_NAME: Final = 6
+_MAX_TOKENS: Final = 12
+_PASSAGE_CHARACTERS: Final = 300
 _MEDIA_WORDS: Final = frozenset("times post tribune press news herald journal".split())
 
 AnsweredKind = Literal["person", "organisation", "group", "media", "place", "thing"]
 
 
-class Kinds(BaseModel):
-    """The kinds of the names asked about, in the order asked."""
+class KindWord(BaseModel):
+    """One word."""
 
-    k: Annotated[list[AnsweredKind], Field(max_length=MOST_ASKED)]
+    model_config = ConfigDict(extra="forbid")
+
+    k: AnsweredKind
 
 
-async def extract_actors(text: str, sentences: Sequence[Span], asker: Asker, recipe: Recipe) -> list[ActorDraft]:
-    """The actors of `text`, most mentioned first.
+async def extract_actors(
+    text: str, sentences: Sequence[Span], candidates: Sequence[Candidate], asker: Asker, recipe: Recipe
+) -> list[ActorDraft]:
+    """The actors of `text` among the `candidates` (of `names.find_candidates`), most mentioned first.
 
     `sentences` are half-open spans without boilerplate (`boilerplate.find_boilerplate`, `boilerplate.without`).
     """
-    candidates = find_candidates(text, sentences)
-    undecided = [candidate for candidate in candidates if _kind_by_form(candidate) is None][:MOST_ASKED]
-    answered = await _ask_kinds([candidate.name for candidate in undecided], asker, recipe)
+    asked = to_ask(candidates)
+    kinds = await all_of(_ask_kind(text, sentences, candidate, asker, recipe) for candidate in asked)
+    answered = {candidate.name: kind for candidate, kind in zip(asked, kinds, strict=True) if kind is not None}
     return drafts(text, candidates, answered)
 
 
-async def _ask_kinds(names: Sequence[str], asker: Asker, recipe: Recipe) -> dict[str, AnsweredKind]:
-    """The kinds of the names, asked for all at once; a name the answer is too short for is left out."""
-    if not names:
-        return {}
-    user = "Names: " + "; ".join(names)
-    system = recipe.render("actors_system")
-    answer, _ = await asker.try_ask(system, user, Kinds, _BASE_TOKENS + _TOKENS_PER_NAME * len(names))
-    return dict(zip(names, answer.k, strict=False)) if answer else {}
+def to_ask(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The candidates whose kind the model is asked for."""
+    return [candidate for candidate in candidates if _kind_by_form(candidate) is None][:MOST_NAMES_ASKED]
+
+
+async def _ask_kind(
+    text: str, sentences: Sequence[Span], candidate: Candidate, asker: Asker, recipe: Recipe
+) -> AnsweredKind | None:
+    first = candidate.mentions[0]
+    sentence = sentence_at(sentences, first.start) or first
+    start = max(sentence.start, first.start - _PASSAGE_CHARACTERS // 2)
+    passage = text[start : min(sentence.end, start + _PASSAGE_CHARACTERS)]
+    user = recipe.render("actors_user", passage=" ".join(passage.split()), name=candidate.name)
+    answer, _ = await asker.try_ask(recipe.render("actors_system"), user, KindWord, _MAX_TOKENS)
+    return answer.k if answer else None
 
 
 def drafts(text: str, candidates: Sequence[Candidate], answered: Mapping[str, AnsweredKind]) -> list[ActorDraft]:
@@ -87,7 +98,11 @@ def _draft(
 
 
 def _kind_by_form(candidate: Candidate) -> ActorKind | None:
-    """The kind the form settles: a title, the gazetteer, a first name, or a word such as "Committee"."""
+    """The kind the form settles: a title, the gazetteer, a first or last name, or a word such as "Committee".
+
+    What is called by its last word alone elsewhere ("Zoë Tarrick", later "Tarrick") is a person; organisations are
+    shortened to their first word.
+    """
     if candidate.kind is not None:
         return candidate.kind
     words = candidate.name.casefold().split()
@@ -95,7 +110,10 @@ def _kind_by_form(candidate: Candidate) -> ActorKind | None:
         return "media"
     if words[-1] in wordlists.words("organisation_words"):
         return "organisation"
-    return "person" if len(words) in {2, 3, 4} and words[0] in wordlists.words("first_names") else None
+    if len(words) not in {2, 3, 4}:
+        return None
+    called_by_last_word = any(alias.casefold() == words[-1] for alias in candidate.aliases)
+    return "person" if called_by_last_word or words[0] in wordlists.words("first_names") else None
 
 
 def _kind(candidate: Candidate, answered: Mapping[str, AnsweredKind]) -> ActorKind | None:

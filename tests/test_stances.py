@@ -1,0 +1,130 @@
+"""Which pairs are asked about, and what an answer makes of them; a stub stands in the model's place."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from summarise.prompts import load_recipe
+
+from summarise.chunking import cut_sentences
+from summarise.extract.asking import Token
+from summarise.extract.claims import FoundClaim
+from summarise.extract.drafts import ActorDraft
+from summarise.extract.merge import mentions_of
+from summarise.extract.stances import (
+    LEAST_SURE,
+    MOST_ASKED,
+    FoundStance,
+    Pair,
+    StanceWord,
+    decided,
+    extract_stances,
+    pairs_to_ask,
+    things,
+)
+from summarise.text import Span
+
+TEXT = (
+    "Ina Vale praised Norrland Bank on Monday. Tom Reck said the levy hurts Ina Vale. "
+    "The levy was set in May. Ina Vale wants the levy gone. The levy stays, Norrland Bank fears."
+)
+
+
+def actor(name: str, text: str = TEXT) -> ActorDraft:
+    return ActorDraft(name, "person", mentions=mentions_of(text, [name]))
+
+
+def claim(claimant: str, words: str) -> FoundClaim:
+    start = TEXT.index(words)
+    content = Span(start, start + len(words))
+    sentence = next(span for span in cut_sentences(TEXT) if content.within(span))
+    return FoundClaim((content,), content, sentence, claimant, content, claimant, "reported", "asserts", None)
+
+
+ACTORS = [actor("Ina Vale"), actor("Norrland Bank"), actor("Tom Reck")]
+CLAIMS = [claim("Tom Reck", "the levy hurts Ina Vale")]
+
+
+def stances(answers: Mapping[tuple[str, str], str]) -> dict[tuple[str, str], FoundStance]:
+    class Stub:
+        async def try_ask(self, system: str, user: str, answer: Any, max_tokens: int) -> Any:
+            holder, _, target = user.splitlines()[-1].partition(" towards ")
+            return StanceWord(a=answers.get((holder, target), "neutral")), None  # type: ignore[arg-type]
+
+    stub: Any = Stub()
+    found = asyncio.run(extract_stances(TEXT, cut_sentences(TEXT), ACTORS, CLAIMS, stub, load_recipe("stepwise")))
+    return {(stance.holder, stance.target): stance for stance in found}
+
+
+def test_the_words_that_bring_a_pair_together_are_the_evidence() -> None:
+    found = stances({("Ina Vale", "Norrland Bank"): "support", ("Tom Reck", "Ina Vale"): "oppose"})
+    assert {pair: stance.label for pair, stance in found.items()} == {
+        ("Ina Vale", "Norrland Bank"): "support",
+        ("Tom Reck", "Ina Vale"): "oppose",
+    }
+    assert found["Ina Vale", "Norrland Bank"].evidence.of(TEXT) == "Ina Vale praised Norrland Bank"
+    assert found["Tom Reck", "Ina Vale"].evidence.of(TEXT) == "the levy hurts Ina Vale"
+    assert all(stance.evidence.within(stance.sentence) for stance in found.values())
+    assert all(stance.probability is None for stance in found.values())
+
+
+def test_neutral_is_no_stance() -> None:
+    assert stances({}) == {}
+
+
+def test_the_thing_a_document_keeps_coming_back_to_is_a_target_and_no_holder() -> None:
+    assert [thing.name for thing in things(TEXT, cut_sentences(TEXT), ACTORS)] == []
+    text = "The merger is bad. Ina Vale wants the merger. The merger stays."
+    sentences = cut_sentences(text)
+    actors = [actor("Ina Vale", text)]
+    assert [thing.name for thing in things(text, sentences, actors)] == ["merger"]
+    assert [(pair.holder, pair.target) for pair in pairs_to_ask(text, sentences, actors, [])] == [
+        ("Ina Vale", "merger")
+    ]
+
+
+def test_a_claim_speaks_more_for_a_pair_than_a_shared_sentence() -> None:
+    pairs = pairs_to_ask(TEXT, cut_sentences(TEXT), ACTORS, CLAIMS)
+    weights = {(pair.holder, pair.target): pair.weight for pair in pairs}
+    assert weights["Tom Reck", "Ina Vale"] > weights["Ina Vale", "Norrland Bank"]
+    assert len(pairs) <= MOST_ASKED
+
+
+def word(label: str, sure: float) -> list[Token]:
+    other = {"support": " opp", "oppose": " supp"}[label]
+    top = {label[:4]: math.log(sure), other: math.log(1 - sure)}
+    return [Token('{"a":"', 0.0, {}), Token(label[:4], math.log(sure), top)]
+
+
+def pair() -> Pair:
+    made = Pair("A", "B")
+    made.add("claim", Span(0, 10), Span(2, 5))
+    return made
+
+
+def test_how_sure_falls_with_rank_and_rises_with_the_words_probability() -> None:
+    first = decided(pair(), 0, StanceWord(a="oppose"), word("oppose", 0.9))
+    second = decided(pair(), 1, StanceWord(a="oppose"), word("oppose", 0.9))
+    unsure = decided(pair(), 0, StanceWord(a="oppose"), word("oppose", 0.55))
+    assert first is not None and second is not None and unsure is not None
+    assert first.probability is not None and second.probability is not None and unsure.probability is not None
+    assert first.probability > second.probability
+    assert first.probability > unsure.probability
+    assert decided(pair(), 9, StanceWord(a="oppose"), word("oppose", 0.51)) is None
+
+
+@given(st.integers(0, 50), st.floats(0.01, 0.99), st.sampled_from(["support", "oppose"]))
+def test_what_is_shown_is_at_least_as_sure_as_promised(rank: int, sure: float, label: str) -> None:
+    stance = decided(pair(), rank, StanceWord(a=label), word(label, sure))  # type: ignore[arg-type]
+    assert stance is None or (stance.probability or 0.0) >= LEAST_SURE
+
+
+@pytest.mark.parametrize("answer", [None, StanceWord(a="neutral")])
+def test_no_answer_is_no_stance(answer: StanceWord | None) -> None:
+    assert decided(pair(), 0, answer, None) is None
