@@ -718,3 +718,21 @@ def test_a_missing_cassette_is_told(suite_run: SuiteRun) -> None:
     failure = suite_run.failures["test_never_recorded"]
     assert failure is not None
     assert "The cassette is missing or empty." in failure
+
+
+def test_token_probabilities_are_one_line_each_and_come_back() -> None:
+    tokens = [{"id": 7, "token": '{"', "logprob": -0.123456, "bytes": [123], "top_logprobs": []}]
+    tokens[0]["top_logprobs"] = [{"id": 1, "token": "a\n", "logprob": lp, "bytes": None} for lp in (-0.1, -9.0)]
+    choice = {"index": 0, "finish_reason": "stop", "message": {"content": "x"}, "logprobs": {"content": tokens}}
+    body = json.dumps({"object": "chat.completion", "choices": [choice]}).encode()
+    live = {"status": {"code": 200, "message": "OK"}, "headers": {}, "body": {"string": body}}
+    stored = trim_response(live)
+    request = {"method": "POST", "uri": "http://model.test/v1/x", "headers": {}, "body": b"{}"}
+    text = cassette_yaml.serialize({"version": 1, "interactions": [{"request": request, "response": stored}]})
+    assert text.count("-0.1235") == 1
+    assert "-9.0" not in text
+    again = cassette_yaml.deserialize(text)["interactions"][0]["response"]
+    assert json.loads(again["body"]["string"]) == json.loads(stored["body"]["string"])
+    kept = json.loads(again["body"]["string"])["choices"][0]["logprobs"]["content"][0]
+    assert kept["token"] == '{"'
+    assert [top["logprob"] for top in kept["top_logprobs"]] == [-0.1]
