@@ -40,6 +40,12 @@ format: $(VENV)/done
 rerecord: $(VENV)/done ## record the cassettes again from the embedded model; TEST=… for some
 	$(BIN)/python tools/rerecord.py $(TEST)
 
+bench: $(VENV)/done ## grounding beside other tools, in an environment of its own (peers on a model: bench/peers)
+	test -x $(VENV)-bench/bin/python || $(PYTHON) -m venv $(VENV)-bench
+	$(VENV)-bench/bin/pip install -q -r bench/grounding/requirements.txt
+	$(VENV)-bench/bin/pip install -q -e .
+	$(VENV)-bench/bin/python bench/grounding/compare.py
+
 lock: $(VENV)/done ## resolve the lock file anew
 	$(BIN)/pip install -q uv
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --all-extras --no-header --upgrade pyproject.toml -o requirements.lock
