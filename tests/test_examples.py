@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -94,18 +93,6 @@ def test_everything_asked_at_once(command: Any, capsys: Any) -> None:
     assert record.run.requests <= 3
     assert record.claims
     check_offsets(record, (FOLDER / name).read_bytes().decode())
-
-
-@pytest.mark.vcr
-def test_the_same_document_twice_is_the_same_record(command: Any, capsys: Any) -> None:
-    records = []
-    for _ in range(2):
-        assert command("report_minutes.txt", "--json", "--strategy", "stepwise") == 0
-        record = json.loads(capsys.readouterr().out)
-        for varying in ("seconds", "usage", "requests"):
-            record["run"].pop(varying)
-        records.append(record)
-    assert records[0] == records[1]
 
 
 class Shouted(BaseModel):
