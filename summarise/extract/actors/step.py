@@ -100,8 +100,8 @@ def _draft(
 def _kind_by_form(candidate: Candidate) -> ActorKind | None:
     """The kind the form settles: a title, the gazetteer, a first or last name, or a word such as "Committee".
 
-    What is called by its last word alone elsewhere ("Zoë Tarrick", later "Tarrick") is a person; organisations are
-    shortened to their first word.
+    A name not all in capitals that is called by its last word alone elsewhere ("Zoë Tarrick", later "Tarrick") is
+    a person's; organisations are shortened to their first word.
     """
     if candidate.kind is not None:
         return candidate.kind
@@ -112,7 +112,9 @@ def _kind_by_form(candidate: Candidate) -> ActorKind | None:
         return "organisation"
     if len(words) not in {2, 3, 4}:
         return None
-    called_by_last_word = any(alias.casefold() == words[-1] for alias in candidate.aliases)
+    called_by_last_word = not candidate.name.isupper() and any(
+        alias.casefold() == words[-1] for alias in candidate.aliases
+    )
     return "person" if called_by_last_word or words[0] in wordlists.words("first_names") else None
 
 
