@@ -7,6 +7,9 @@ recording.
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 pytest_plugins = ("support.cassettes", "support.server")
@@ -39,3 +42,14 @@ def allowed_hosts(request: pytest.FixtureRequest) -> list[str] | None:
     if marked or "scripted_server" in request.fixturenames:
         allowed += LOOPBACK
     return allowed or None
+
+
+@pytest.fixture
+def own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No settings of the person who runs the tests, but those that say where to record from."""
+    for name in list(os.environ):
+        ours = name.startswith(("SUMMARISE_", "OPENAI_")) and not name.startswith("SUMMARISE_RECORD")
+        if ours or name in ("NO_COLOR", "FORCE_COLOR"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

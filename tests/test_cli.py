@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import io
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -50,14 +49,7 @@ def article(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture(autouse=True)
-def own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No settings of the person who runs the tests."""
-    for name in list(os.environ):
-        if name.startswith(("SUMMARISE_", "OPENAI_")) or name in ("NO_COLOR", "FORCE_COLOR"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_surroundings")
 
 
 def run(server: ScriptedServer | None, *args: object) -> int:

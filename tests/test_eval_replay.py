@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,10 @@ GOLD = Path(__file__).parent.parent / "examples" / "gold.jsonl"
 
 
 @pytest.mark.vcr
+@pytest.mark.usefixtures("own_surroundings")
 def test_eval_on_an_example(
     cassette_endpoint: Any, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in list(os.environ):
-        if name.startswith(("SUMMARISE_", "OPENAI_")) and not name.startswith("SUMMARISE_RECORD"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("SUMMARISE_API_KEY", cassette_endpoint.api_key)
     endpoint = ["--base-url", cassette_endpoint.base_url, "--model", cassette_endpoint.model]
     assert cli.main(["eval", str(GOLD), "--limit", "1", "--strategy", "stepwise", "--json", "--quiet", *endpoint]) == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +25,11 @@ BOILERPLATE = ("Read also", "All rights reserved", "newsletter", "Photo:")
 EXAMPLES = sorted(path.name for path in FOLDER.glob("*.txt"))
 
 
+pytestmark = pytest.mark.usefixtures("own_surroundings")
+
+
 @pytest.fixture(autouse=True)
-def own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list(os.environ):
-        if name.startswith(("SUMMARISE_", "OPENAI_")) and not name.startswith("SUMMARISE_RECORD"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+def in_examples(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(FOLDER)
 
 

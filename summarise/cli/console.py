@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
-from collections.abc import Iterator
 from types import TracebackType
 from typing import IO, Self
 
@@ -101,13 +99,6 @@ class Messages:
         if self._live is not None:
             self._live.stop()
             self._live = None
-
-
-@contextlib.contextmanager
-def silent_stdout() -> Iterator[None]:
-    """Keep stray prints of libraries off standard output, where only the result may stand."""
-    with contextlib.redirect_stdout(sys.stderr):
-        yield
 
 
 def _duration(seconds: float) -> str:
