@@ -8,7 +8,10 @@ Encodings other than Unicode are guessed by charset-normalizer, and the guess is
 from __future__ import annotations
 
 import codecs
+import errno
 import hashlib
+import os
+import re
 import stat
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -36,7 +39,20 @@ _FORMATS = (
     (b"{\\rtf", "an RTF file", "pandoc"),
     (b"\x1f\x8b", "a gzip file", "gunzip"),
 )
-_CONTROL = frozenset(chr(c) for c in range(32)) - set("\t\n\r\f\v\x1a\x1b\x08")
+_MAGIC = tuple(magic for magic, _, _ in _FORMATS)
+# Backspace, tab, line and page ends, Ctrl-Z (an old end of file) and escape do stand in text files.
+_CONTROL = re.compile(r"[\x00-\x07\x0e-\x19\x1c-\x1f]")
+_LOOKED_AT = 65536
+
+_OPEN = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
+_NONBLOCK = getattr(os, "O_NONBLOCK", 0)
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe (FIFO)",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 
 
 @dataclass(frozen=True)
@@ -68,30 +84,46 @@ def from_text(text: str, *, source: str = "-") -> Document:
         UnreadableDocumentError: if there is nothing but white space.
     """
     if not text.strip():
-        raise UnreadableDocumentError(f"{source}: the document is empty; nothing to summarise")
+        raise UnreadableDocumentError(f"{source}: the document is empty; nothing to summarise", cause="empty")
     return Document(source, text)
 
 
-def read_path(path: Path, *, encoding: str | None = None) -> Document:
-    """Read the document at ``path``.
+def from_value(value: str, *, source: str, notes: tuple[tuple[str, str], ...] = ()) -> Document:
+    """A document from a field of a table or a JSON value, held to what is asked of files.
 
     Raises:
-        UnreadableDocumentError: if it is missing, a folder, not permitted, empty, too large or not text.
-        UsageError: if ``encoding`` is not a known encoding.
+        UnreadableDocumentError: if it is empty, too large, has control characters or is no valid Unicode.
     """
     try:
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            raise UnreadableDocumentError(f"{path}: is a folder; name a file in it")
-        with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise UnreadableDocumentError(f"{path}: no such file; check the path") from None
-    except PermissionError:
-        raise UnreadableDocumentError(f"{path}: not permitted to read; check the file's permissions") from None
-    except OSError as error:
-        raise UnreadableDocumentError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    return _decoded(data, str(path), encoding)
+        size = len(value) if value.isascii() else len(value.encode())
+    except UnicodeEncodeError:
+        raise UnreadableDocumentError(f"{source}: the text has half a surrogate pair; repair the row") from None
+    if size > MAX_BYTES:
+        raise _too_large(source)
+    if _CONTROL.search(value, 0, _LOOKED_AT):
+        raise UnreadableDocumentError(f"{source}: the text has control characters; repair the row")
+    return Document(source, from_text(value, source=source).text, notes)
+
+
+def read_path(path: Path, *, encoding: str | None = None) -> Document:
+    """Read the document at ``path``; a pipe is read to its end (``summarise <(pdftotext report.pdf -)``).
+
+    Raises:
+        UnreadableDocumentError: if it is missing, a folder, not permitted, empty, too large or not text, or
+            changes while it is being read.
+        UsageError: if ``encoding`` is not a known encoding.
+    """
+    return _read(path, str(path), encoding, pipes=True)
+
+
+def read_file(path: str | Path, *, source: str, encoding: str | None = None) -> Document:
+    """Read the regular file at ``path`` as the document ``source``; never waits for a pipe or a device.
+
+    Raises:
+        UnreadableDocumentError: as :func:`read_path`, and if it is not a regular file.
+        UsageError: if ``encoding`` is not a known encoding.
+    """
+    return _read(path, source, encoding, pipes=False)
 
 
 def read_stream(stream: BinaryIO, *, encoding: str | None = None) -> Document:
@@ -103,18 +135,78 @@ def read_stream(stream: BinaryIO, *, encoding: str | None = None) -> Document:
     return _decoded(stream.read(MAX_BYTES + 1), "-", encoding)
 
 
+def unreadable(error: OSError, source: str) -> UnreadableDocumentError:
+    """The word for an error of the file system, whatever was being done to the file."""
+    if isinstance(error, FileNotFoundError):
+        return UnreadableDocumentError(f"{source}: no such file; check the path", cause="vanished")
+    if isinstance(error, PermissionError):
+        return UnreadableDocumentError(f"{source}: not permitted to read; check the file's permissions")
+    if isinstance(error, IsADirectoryError):
+        return UnreadableDocumentError(f"{source}: is a folder; name a file in it")
+    if error.errno == errno.ELOOP:
+        return UnreadableDocumentError(f"{source}: symbolic links that lead back to themselves; remove the link")
+    if error.errno == errno.ENXIO:
+        return UnreadableDocumentError(f"{source}: is a socket or a device, not a file; name a file")
+    return UnreadableDocumentError(f"{source}: cannot be read ({error.strerror}); check the path")
+
+
+def kind_of(mode: int) -> str | None:
+    """What a file is that holds no document, from its mode; None for a regular file."""
+    return _KINDS.get(stat.S_IFMT(mode), None if stat.S_ISREG(mode) else "not a file")
+
+
+def _read(path: str | Path, source: str, encoding: str | None, *, pipes: bool) -> Document:
+    try:
+        # Without O_NONBLOCK opening a FIFO nobody writes to would wait for ever; read_path does want to wait.
+        descriptor = os.open(path, _OPEN if pipes else _OPEN | _NONBLOCK)
+        try:
+            before = os.fstat(descriptor)
+            kind = kind_of(before.st_mode)
+            if kind == "a folder":
+                raise UnreadableDocumentError(f"{source}: is a folder; name a file in it")
+            if kind and not pipes:
+                raise UnreadableDocumentError(f"{source}: is {kind}, not a file; name a file")
+            if before.st_size > MAX_BYTES:
+                raise _too_large(source)
+            data = _all_bytes(descriptor, before.st_size)
+            after = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise unreadable(error, source) from None
+    if kind is None and (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise UnreadableDocumentError(f"{source}: changed while it was being read; run again when it is complete")
+    return _decoded(data, source, encoding)
+
+
+def _all_bytes(descriptor: int, size: int) -> bytes:
+    """Everything there is, or one byte more than the limit; one system call and a look for small files."""
+    pieces = [os.read(descriptor, size + 1)]
+    left = MAX_BYTES + 1 - len(pieces[0])
+    # A read that stops at the known size, one byte before what was asked for, has met the end; anything else
+    # (a pipe, /proc, a file that grows or shrinks) is at its end when a read comes back empty.
+    while left > 0 and pieces[-1] and not (size and len(pieces) == 1 and len(pieces[0]) == size):
+        pieces.append(os.read(descriptor, min(left, 1024 * 1024)))
+        left -= len(pieces[-1])
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _too_large(source: str) -> UnreadableDocumentError:
+    return UnreadableDocumentError(
+        f"{source}: larger than {MAX_BYTES // 1024**2} MiB; split it into documents first", cause="too_large"
+    )
+
+
 def _decoded(data: bytes, source: str, encoding: str | None) -> Document:
     if len(data) > MAX_BYTES:
-        raise UnreadableDocumentError(
-            f"{source}: larger than {MAX_BYTES // 1024**2} MiB; split it into documents first"
-        )
-    if not data.strip():
-        raise UnreadableDocumentError(f"{source}: the file is empty; nothing to summarise")
-    for magic, kind, tool in _FORMATS:
-        if data.startswith(magic):
-            raise UnreadableDocumentError(f"{source}: is {kind}, not text; convert it first, e.g. with {tool}")
+        raise _too_large(source)
+    if not data or data.isspace():
+        raise UnreadableDocumentError(f"{source}: the file is empty; nothing to summarise", cause="empty")
+    if data.startswith(_MAGIC):
+        kind, tool = next((kind, tool) for magic, kind, tool in _FORMATS if data.startswith(magic))
+        raise UnreadableDocumentError(f"{source}: is {kind}, not text; convert it first, e.g. with {tool}")
     text, used = _decode(data, source, encoding)
-    if _control_share(text) > 0:
+    if _CONTROL.search(text, 0, _LOOKED_AT):
         raise UnreadableDocumentError(f"{source}: the bytes are not text (control characters); convert it first")
     document = from_text(text, source=source)
     if used is None:
@@ -146,7 +238,3 @@ def _decode(data: bytes, source: str, encoding: str | None) -> tuple[str, str | 
         return data.decode(best.encoding), best.encoding
     except UnicodeDecodeError:
         raise UnreadableDocumentError(f"{source}: the bytes are not text throughout; pass --encoding") from None
-
-
-def _control_share(text: str) -> float:
-    return sum(character in _CONTROL for character in text[:65536]) / max(1, len(text[:65536]))

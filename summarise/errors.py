@@ -11,6 +11,7 @@ The tree, with the exit code of each branch (the table users see is in docs/erro
     │   └── AssetError                 the embedded model cannot be fetched or is not whole
     ├── EndpointUnavailableError (4)   nobody answers, or only with failures
     │   └── RateLimitError             still limited after every retry
+    │       └── QuotaError             the money is used up; no waiting mends it
     └── DocumentError (1)              this document failed; others may go on
         ├── UnreadableDocumentError    missing, empty, a folder, not text, not permitted
         ├── ContextOverflowError       longer than the model's context
@@ -25,7 +26,9 @@ and says what to do next.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
+
+UnreadableCause = Literal["unreadable", "empty", "too_large", "vanished"]
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -77,7 +80,11 @@ class EndpointUnavailableError(SummariseError):
 
 
 class RateLimitError(EndpointUnavailableError):
-    """The endpoint still limits the rate, or the quota is used up, after every retry."""
+    """The endpoint still limits the rate after every retry."""
+
+
+class QuotaError(RateLimitError):
+    """The account's quota is used up: every further request would fail too."""
 
 
 class DocumentError(SummariseError):
@@ -85,7 +92,15 @@ class DocumentError(SummariseError):
 
 
 class UnreadableDocumentError(DocumentError):
-    """The document is missing, empty, a folder, not text, or not permitted to be read."""
+    """The document is missing, empty, a folder, not text, or not permitted to be read.
+
+    ``cause`` tells kinds apart that a batch counts: ``empty``, ``too_large``, ``vanished`` (not there, or not
+    there any more), and ``unreadable`` for all others.
+    """
+
+    def __init__(self, message: str, *, cause: UnreadableCause = "unreadable") -> None:
+        super().__init__(message)
+        self.cause: UnreadableCause = cause
 
 
 class ContextOverflowError(DocumentError):

@@ -94,7 +94,7 @@ def test_a_permission_error_is_said_even_to_root(tmp_path: Path, monkeypatch: py
 
     path = tmp_path / "secret.txt"
     path.write_text("words")
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr("summarise.documents.os.open", refuse)
     with pytest.raises(UnreadableDocumentError, match="not permitted"):
         read_path(path)
 
