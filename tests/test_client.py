@@ -165,7 +165,8 @@ async def test_nobody_listening_is_said_with_the_address(scripted_server: Start)
         (content_filter(), errors.RefusedError, 1),
         (refusal(), errors.RefusedError, 1),
         (status(400, body={"error": {"code": "content_filter", "message": "policy"}}), errors.RefusedError, 1),
-        (status(429, body={"error": {"code": "insufficient_quota"}}), errors.RateLimitError, 4),
+        (status(429, body={"error": {"code": "insufficient_quota"}}), errors.QuotaError, 4),
+        (status(402), errors.QuotaError, 4),
         (status(400), errors.ConfigurationError, 3),
     ],
 )

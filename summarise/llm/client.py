@@ -29,6 +29,7 @@ from summarise.errors import (
 )
 from summarise.llm import faults
 from summarise.llm.capability import FORMS, AnswerForm, Capability
+from summarise.llm.memory import Answers, RememberingTransport
 from summarise.llm.plain import as_plain_text
 from summarise.llm.transport import Endpoint, Transport
 from summarise.llm.usage import Meter
@@ -82,7 +83,7 @@ class Sampling:
 class LanguageModel:
     """One model at one endpoint. Holds no state of a document; safe to share between documents."""
 
-    def __init__(self, transport: Transport, sampling: Sampling, capability: Capability) -> None:
+    def __init__(self, transport: Transport | RememberingTransport, sampling: Sampling, capability: Capability) -> None:
         self.transport = transport
         self.capability = capability
         self._sampling = sampling
@@ -91,6 +92,12 @@ class LanguageModel:
     def endpoint(self) -> Endpoint:
         """Where the questions go."""
         return self.transport.endpoint
+
+    def remembering(self, answers: Answers) -> LanguageModel:
+        """The same model for one document, whose answers are kept in ``answers`` and taken from there."""
+        if isinstance(self.transport, RememberingTransport):
+            raise TypeError("this model remembers already: call remembering() on the one open_model() gave")
+        return LanguageModel(RememberingTransport(self.transport, answers), self._sampling, self.capability)
 
     async def ask(self, question: Question, answer: type[T], meter: Meter) -> Answer[T]:
         """Ask and validate; re-ask with the validation errors if the answer does not fit.
@@ -167,7 +174,7 @@ class LanguageModel:
     async def _create(self, meter: Meter, last: list[ChatCompletion], **request: Any) -> ChatCompletion:
         """The call instructor makes for the question and for each re-ask."""
         if last:
-            meter.reasks += 1
+            self.transport.reasked(meter)
         completion = await self.transport.chat(request, self.capability, meter)
         last.append(completion)
         if completion.choices[0].finish_reason == "length":

@@ -14,6 +14,8 @@ from summarise.assets import DEFAULT_MODEL, PullProgress, find, model_path, mode
 from summarise.errors import ConfigurationError
 from summarise.llm.capability import Capability, CapabilityStore
 from summarise.llm.client import LanguageModel, Sampling
+from summarise.llm.pacing import NO_PACE, Pace
+from summarise.llm.prefixes import PrefixedTransport, Prefixes, prefixes_of
 from summarise.llm.transport import Endpoint, Limits, Transport
 from summarise.settings import Settings
 
@@ -44,6 +46,7 @@ async def open_model(
     *,
     notify: Callable[[str], None] = lambda _: None,
     on_pull: Callable[[PullProgress], None] = lambda _: None,
+    pace: Pace = NO_PACE,
 ) -> AsyncIterator[LanguageModel]:
     """Make the model ready, yield it, and put everything away.
 
@@ -51,20 +54,23 @@ async def open_model(
         settings: which model, where.
         notify: told once, in words, if the embedded model is used or must be fetched.
         on_pull: told how far the fetching of the embedded model has got.
+        pace: how fast requests may go out, shared by all documents of a run.
 
     Raises:
         ConfigurationError: if the settings do not name a model, or the model cannot be fetched.
     """
     async with AsyncExitStack() as stack:
+        limits = Limits(settings.timeout, settings.attempts, settings.retry_seconds)
+        transport: Transport
         if uses_embedded(settings):
-            endpoint = _start_embedded(settings, stack, notify, on_pull)
+            endpoint, prefixes = _start_embedded(settings, stack, notify, on_pull)
             capability, store = Capability(form="json_schema"), None
+            transport = PrefixedTransport(endpoint, limits, pace, prefixes=prefixes)
         else:
             endpoint = _remote(settings)
             store = CapabilityStore(settings.cache_dir)
             capability = store.load(endpoint.base_url, endpoint.model)
-        limits = Limits(settings.timeout, settings.attempts, settings.retry_seconds)
-        transport = Transport(endpoint, limits)
+            transport = Transport(endpoint, limits, pace)
         stack.push_async_callback(transport.close)
         model = LanguageModel(transport, Sampling(settings.temperature, settings.seed, settings.reasks), capability)
         yield model
@@ -95,21 +101,30 @@ def _start_embedded(
     stack: AsyncExitStack,
     notify: Callable[[str], None],
     on_pull: Callable[[PullProgress], None],
-) -> Endpoint:
+) -> tuple[Endpoint, Prefixes | None]:
     # Loaded here: the engine brings a native library that remote users need not have installed.
-    from summarise.llm.engine import EmbeddedServer  # noqa: PLC0415
+    from summarise.llm.engine import EmbeddedServer, engine_version  # noqa: PLC0415
 
     path = fetch_embedded(settings, notify, on_pull)
     context = settings.context_tokens or EMBEDDED_CONTEXT
-    server = stack.enter_context(EmbeddedServer(path, context_tokens=context, threads=settings.threads))
+    prefixes = prefixes_of(settings.cache_dir / "prefixes", path, f"{engine_version()} {context} {settings.threads}")
+    server = stack.enter_context(
+        EmbeddedServer(
+            path,
+            context_tokens=context,
+            threads=settings.threads,
+            prefix_folder=prefixes.folder if prefixes else None,
+        )
+    )
     model = settings.model or DEFAULT_MODEL
-    return Endpoint(
+    endpoint = Endpoint(
         base_url=server.base_url,
         api_key=server.api_key,
         model=find(model).name if _is_registered(model) else path.stem,
         embedded=True,
         context_tokens=context,
     )
+    return endpoint, prefixes
 
 
 def fetch_embedded(

@@ -19,6 +19,7 @@ from summarise.errors import (
     ContextOverflowError,
     EndpointUnavailableError,
     InvalidAnswerError,
+    QuotaError,
     RateLimitError,
     RefusedError,
     SummariseError,
@@ -57,8 +58,8 @@ def is_retryable(error: BaseException) -> bool:
 
 
 def is_quota(error: openai.APIStatusError) -> bool:
-    """Whether a 429 says that the money is used up, which no waiting mends."""
-    return error.status_code == 429 and _says(error, _QUOTA_MARKS)
+    """Whether the endpoint says that the money is used up, which no waiting mends (402 is what some gateways use)."""
+    return error.status_code == 402 or (error.status_code == 429 and _says(error, _QUOTA_MARKS))
 
 
 def rejected_parameter(error: openai.APIStatusError, optional: frozenset[str]) -> str | None:
@@ -111,12 +112,19 @@ def _from_status(error: openai.APIStatusError, base_url: str, model: str) -> Sum
         return UnknownModelError(
             f"{base_url} has no model {model!r} (HTTP {status}); `summarise doctor` lists what it has; check --model"
         )
-    if status == 429:
-        why = "the quota is used up" if is_quota(error) else "the rate is still limited after every retry"
-        return RateLimitError(f"{base_url}: {why} (HTTP 429); wait or check the account, then run again")
+    if status == 429 or is_quota(error):
+        return _limited(error, base_url)
     if status in RETRYABLE_STATUS or status >= 500:
         return EndpointUnavailableError(f"{base_url} fails (HTTP {status}) after every retry; try again later")
     return ConfigurationError(f"{base_url} did not accept the request (HTTP {status}); check --model and --base-url")
+
+
+def _limited(error: openai.APIStatusError, base_url: str) -> RateLimitError:
+    if is_quota(error):
+        return QuotaError(
+            f"{base_url}: the quota is used up (HTTP {error.status_code}); check the account, then run again"
+        )
+    return RateLimitError(f"{base_url}: the rate is still limited after every retry (HTTP 429); wait, then run again")
 
 
 def _from_document(error: openai.APIStatusError, model: str) -> SummariseError | None:

@@ -2,26 +2,29 @@
 
 Invariant: the SDK's own retries are off, instructor's are for re-asking only; tenacity here owns
 connection errors, timeouts, 408/409/429/5xx and answers that are not JSON. Attempts and total time
-are capped; a Retry-After header, in seconds or as a date, is honoured (RFC 9110, section 10.2.3).
+are capped; a Retry-After header, in seconds or as a date, is honoured (RFC 9110, section 10.2.3). Every try
+goes out by a turn of the run's :class:`~summarise.llm.pacing.Pace`, which hears of every answer and failure.
 """
 
 from __future__ import annotations
 
 import asyncio
-import email.utils
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import httpx2
 import openai
 import tenacity
 from openai.types.chat import ChatCompletion
+from pydantic import ValidationError
 
-from summarise.errors import EndpointUnavailableError, RefusedError, SummariseError
+from summarise.errors import EndpointUnavailableError, RateLimitError, RefusedError, SummariseError
 from summarise.llm import faults
 from summarise.llm.capability import Capability
+from summarise.llm.pacing import MOST_IN_FLIGHT, NO_PACE, Pace, retry_after
 from summarise.llm.usage import Meter
 
 _BACKOFF = tenacity.wait_exponential(multiplier=0.5, max=30.0) + tenacity.wait_random(0, 1)
@@ -31,6 +34,11 @@ _CUT_INPUT_FACTOR = 12
 billed at fewer than one token in twelve characters was cut by the server."""
 _CUT_INPUT_FROM = 4000
 """Shorter prompts, in characters, fit every context there is."""
+_CHARACTERS_PER_TOKEN = 4
+"""For guessing a request's tokens before usage says them (what OpenAI's rate limits guess by, too)."""
+_CONNECTIONS = httpx2.Limits(max_connections=4 * MOST_IN_FLIGHT, max_keepalive_connections=4 * MOST_IN_FLIGHT)
+"""Room for every request in flight, and no connection closed only because many are open: the pace is the limit."""
+_NO_HEADERS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +65,28 @@ class Limits:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
+@dataclass(slots=True)
+class _Waited:
+    """Seconds one request spent waiting for its turns, over all its tries."""
+
+    seconds: float = 0.0
+
+
 class Transport:
     """Sends chat requests to one endpoint; safe to share between documents."""
 
-    def __init__(self, endpoint: Endpoint, limits: Limits) -> None:
+    def __init__(self, endpoint: Endpoint, limits: Limits, pace: Pace = NO_PACE) -> None:
         self.endpoint = endpoint
         self.limits = limits
+        self.pace = pace
         self._client = openai.AsyncOpenAI(
-            base_url=endpoint.base_url, api_key=endpoint.api_key, max_retries=0, timeout=limits.timeout
+            base_url=endpoint.base_url,
+            api_key=endpoint.api_key,
+            max_retries=0,
+            timeout=limits.timeout,
+            http_client=openai.DefaultAsyncHttpxClient(limits=_CONNECTIONS, timeout=limits.timeout),
         )
+        self._usual_answer: float | None = None
 
     async def close(self) -> None:
         """Close the connections."""
@@ -82,6 +103,10 @@ class Transport:
         except openai.OpenAIError as error:
             raise self._translated(error) from error
         return [model.id for model in page.data]
+
+    def reasked(self, meter: Meter) -> None:
+        """Count a re-ask."""
+        meter.reasks += 1
 
     async def chat(self, request: Mapping[str, Any], capability: Capability, meter: Meter) -> ChatCompletion:
         """Send one chat request; returns the completion with any ``<think>`` block taken out.
@@ -105,29 +130,83 @@ class Transport:
                 return self._checked(completion, request, meter)
 
     async def _with_retries(self, request: Mapping[str, Any], meter: Meter) -> ChatCompletion:
+        waited = _Waited()
+
         def count(_: tenacity.RetryCallState) -> None:
             meter.retries += 1
 
+        def too_long(state: tenacity.RetryCallState) -> bool:
+            # Waiting for a turn is no part of what a failing endpoint may cost.
+            spent = (state.seconds_since_start or 0.0) - waited.seconds
+            return spent + state.upcoming_sleep >= self.limits.retry_seconds
+
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception(lambda error: faults.is_retryable(error) or _is_timeout(error)),
-            stop=tenacity.stop_any(
-                tenacity.stop_after_attempt(self.limits.attempts),
-                tenacity.stop_before_delay(self.limits.retry_seconds),
-            ),
-            wait=_wait,
+            stop=tenacity.stop_any(tenacity.stop_after_attempt(self.limits.attempts), too_long),
+            wait=self._wait,
             before_sleep=count,
             sleep=self.limits.sleep,
             reraise=True,
         )
-        completion: ChatCompletion = await retrying(self._once, request)
+        completion: ChatCompletion = await retrying(self._once, request, waited)
         return completion
 
-    async def _once(self, request: Mapping[str, Any]) -> ChatCompletion:
-        async with asyncio.timeout(self.limits.timeout):
-            completion = await self._client.chat.completions.create(**request)
-        if not isinstance(completion, ChatCompletion) or not completion.choices:
-            raise json.JSONDecodeError("not a chat completion", "", 0)
+    async def _once(self, request: Mapping[str, Any], waited: _Waited) -> ChatCompletion:
+        """One try: a turn, the request, and word of how it went to the pace."""
+        if self.pace.paused_seconds > self.limits.retry_seconds:
+            raise RateLimitError(
+                f"{self.endpoint.base_url} asks to wait {self.pace.paused_seconds:.0f} s (HTTP 429); run again later"
+            )
+        status: int | None = None
+        headers: Mapping[str, str] = _NO_HEADERS
+        tokens: int | None = None
+        async with self.pace.turn(self._estimate(request)) as turn:
+            waited.seconds += turn.waited
+            began = time.monotonic()
+            try:
+                async with asyncio.timeout(self.limits.timeout):
+                    response = await self._client.post(
+                        "/chat/completions",
+                        body=dict(request),
+                        cast_to=httpx2.Response,
+                        options={"security": {"bearer_auth": True}},
+                    )
+                status, headers = response.status_code, response.headers
+                completion = _completion(response)
+                tokens = completion.usage.total_tokens if completion.usage else None
+            except openai.APIStatusError as error:
+                status, headers = error.status_code, error.response.headers
+                raise
+            except asyncio.CancelledError:
+                turn.given_up = True
+                raise
+            finally:
+                if not turn.given_up:
+                    seconds = time.monotonic() - began
+                    self.pace.heard(status=status, headers=headers, seconds=seconds, tokens=tokens, turn=turn)
+        if completion.usage:
+            self._learn_usual(completion.usage.completion_tokens)
         return completion
+
+    def _estimate(self, request: Mapping[str, Any]) -> int:
+        """Tokens the request will be billed for, about: its characters, and an answer as long as others were."""
+        sent = sum(len(message.get("content") or "") for message in request["messages"])
+        answer = self._usual_answer
+        if answer is None:
+            answer = request.get("max_tokens") or request.get("max_completion_tokens") or 0
+        return int(sent / _CHARACTERS_PER_TOKEN + answer)
+
+    def _learn_usual(self, tokens: int) -> None:
+        self._usual_answer = tokens if self._usual_answer is None else 0.9 * self._usual_answer + 0.1 * tokens
+
+    def _wait(self, state: tenacity.RetryCallState) -> float:
+        """What the server asks, else a back-off; a pause everybody keeps stands for both, or lengthens the first."""
+        error = state.outcome.exception() if state.outcome else None
+        asked = retry_after(error.response.headers) if isinstance(error, openai.APIStatusError) else None
+        pause = self.pace.paused_seconds
+        if asked is None and not (pause and isinstance(error, openai.RateLimitError)):
+            asked = float(_BACKOFF(state))
+        return max(asked or 0.0, pause)
 
     def _checked(self, completion: ChatCompletion, request: Mapping[str, Any], meter: Meter) -> ChatCompletion:
         meter.add(completion.usage)
@@ -159,27 +238,21 @@ def without_thinking(content: str) -> str:
     return content
 
 
-def retry_after(error: BaseException | None, *, now: float | None = None) -> float | None:
-    """Seconds the server asks to wait (Retry-After in seconds or as an HTTP date), or None."""
-    if not isinstance(error, openai.APIStatusError):
-        return None
-    value = error.response.headers.get("retry-after", "").strip()
-    if not value:
-        return None
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        moment = email.utils.parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    return max(0.0, moment.timestamp() - (time.time() if now is None else now))
+def _completion(response: httpx2.Response) -> ChatCompletion:
+    """The body as a completion, leniently where it is not to the letter what the SDK's types say.
 
-
-def _wait(state: tenacity.RetryCallState) -> float:
-    asked = retry_after(state.outcome.exception() if state.outcome else None)
-    return _BACKOFF(state) if asked is None else asked
+    Validating the bytes costs a tenth of what the SDK's own construction does, and nearly all servers pass.
+    """
+    try:
+        completion = ChatCompletion.model_validate_json(response.content)
+    except ValidationError:
+        data = json.loads(response.content)
+        if not isinstance(data, dict):
+            raise json.JSONDecodeError("not a chat completion", "", 0) from None
+        completion = ChatCompletion.construct(**data)
+    if not completion.choices:
+        raise json.JSONDecodeError("not a chat completion", "", 0)
+    return completion
 
 
 def _is_timeout(error: BaseException) -> bool:

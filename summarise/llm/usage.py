@@ -33,3 +33,13 @@ class Meter:
         details = usage.prompt_tokens_details
         if details is not None and details.cached_tokens is not None:
             self.cached_tokens = (self.cached_tokens or 0) + details.cached_tokens
+
+    def merge(self, other: Meter) -> None:
+        """Count what ``other`` counted too."""
+        self.requests += other.requests
+        self.reasks += other.reasks
+        self.retries += other.retries
+        self.prompt_tokens += other.prompt_tokens
+        self.completion_tokens += other.completion_tokens
+        if other.cached_tokens is not None:
+            self.cached_tokens = (self.cached_tokens or 0) + other.cached_tokens
