@@ -21,6 +21,7 @@ from summarise.extract.asking import Asker, Budget, Listener
 from summarise.extract.merge import merge
 from summarise.llm.client import LanguageModel
 from summarise.llm.endpoint import context_of, open_model
+from summarise.llm.prices import cost_usd
 from summarise.llm.usage import Meter
 from summarise.schemas import SCHEMA_NAME, DocumentInfo, Notice, RecipeInfo, Record, RunInfo, UsageInfo
 from summarise.settings import Settings, load
@@ -139,7 +140,7 @@ def _run_info(strategy: Strategy, model: LanguageModel, meter: Meter, seconds: f
             completion_tokens=meter.completion_tokens,
             cached_tokens=meter.cached_tokens,
         ),
-        cost_usd=0.0 if endpoint.embedded else None,
+        cost_usd=0.0 if endpoint.embedded else cost_usd(endpoint.base_url, endpoint.model, meter),
         seconds=round(seconds, 3),
         summarise_version=__version__,
     )
