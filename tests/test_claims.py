@@ -81,6 +81,40 @@ def test_claimant_the_model_invents_is_replaced_by_the_subject() -> None:
     assert text[draft.content[0].start : draft.content[0].end] == "that the dam is safe"
 
 
+def claimants(text: str, answers: Mapping[str, str]) -> list[str]:
+    return [draft.claimant_surface for draft in claims(text, answers)]
+
+
+def test_names_joined_by_and_are_one_claimant() -> None:
+    answers = {"said": "Ostrian officials", "warned": "Pell"}
+    assert claimants("U.S. and Ostrian officials said the dam is safe.", answers) == ["U.S. and Ostrian officials"]
+    assert claimants("On Monday, Mrs. Roe and Pell warned that the dam leaks.", answers) == ["Mrs. Roe and Pell"]
+    assert claimants("It rained and Pell warned that the dam leaks.", answers) == ["Pell"]
+
+
+def test_a_verb_after_and_has_the_subject_of_the_verb_before_it() -> None:
+    text = "Roe opened the dam in May, and criticised the council for the delay."
+    assert claimants(text, {"criticised": "the council"}) == ["Roe"]
+    text = "Roe said the council would pay and suggested that it had lied."
+    assert claimants(text, {"said": "Roe", "suggested": "the council"}) == ["Roe", "Roe"]
+
+
+def test_a_noun_names_its_claimant_after_from() -> None:
+    text = "Work went on despite repeated warnings from his lawyer that the dam leaks."
+    assert claimants(text, {"warnings": "someone"}) == ["his lawyer"]
+
+
+def test_a_passive_names_its_claimant_after_by() -> None:
+    text = "Another side of the story was being told by The Halvik Courier, which had the letters."
+    assert claimants(text, {"told": "someone"}) == ["The Halvik Courier"]
+
+
+def test_only_a_verb_of_saying_stands_before_its_subject() -> None:
+    assert claimants("The dam is safe, said Ann Roe.", {"said": "Ann Roe"}) == ["Ann Roe"]
+    text = "A study of dams built since 2001, shows Ostria far behind."
+    assert "Ostria" not in claimants(text, {"shows": "Ostria"})
+
+
 def test_boilerplate_is_never_asked_about() -> None:
     for text in (
         "Photo: the mayor said hello.",

@@ -12,7 +12,7 @@ from typing import Final
 
 from summarise.extract.claims.answers import NOT_A_CLAIM, UNNAMED, Reading
 from summarise.extract.claims.cues import is_denial, is_hearsay, is_passive, is_source, is_telling
-from summarise.extract.claims.lexicon import CLAIM_NOUNS, CUE_NOUNS, DETERMINERS
+from summarise.extract.claims.lexicon import CLAIM_NOUNS, CUE_NOUNS, DETERMINERS, INVERTING
 from summarise.extract.claims.names import COLLECTIVE, PERSONAL, RELATIVE
 from summarise.extract.claims.units import Unit, words
 from summarise.text import Span
@@ -24,6 +24,17 @@ _NO_SUBJECT: Final = frozenset("there in on at to by of for with from about over
 _SUBORDINATORS: Final = frozenset(
     "that which whether if because as while when where and but or after before since although though what how"
     " why".split()
+)
+
+_JOINTS: Final = frozenset({"and", "but"})
+_CONNECTIVES: Final = frozenset(
+    "and but or so yet still also both though although however meanwhile then later now instead".split()
+)
+#: Words a sentence may begin with, in capitals, that are no part of the name after them.
+_OPENERS: Final = (
+    DETERMINERS
+    | _CONNECTIVES
+    | frozenset("in on at by for from as if when while after before since there here last next earlier during".split())
 )
 
 
@@ -40,20 +51,89 @@ def claimant_span(text: str, unit: Unit, reading: Reading, previous: Span | None
         return None
     if is_passive(text, cue):
         return _agent(text, unit, reading)
-    before = (text[unit.span.start : cue.start].split() or [""])[-1]
-    shares = text.endswith("ing", cue.start, cue.end)
-    if previous and (before == "to" or (shares and before.endswith(","))):
-        return previous
+    if _is_noun(text, cue) and text.startswith((" from ", " by "), cue.end):
+        return noun_phrase(text, text.index(" ", cue.end + 1), unit.span.end)
+    return _shared(text, unit, cue, previous) or _of_its_own(text, unit, reading, previous)
+
+
+def _shared(text: str, unit: Unit, cue: Span, previous: Span | None) -> Span | None:
+    """The subject a cue without one of its own has in common with the verb before it."""
+    before = _word_before(text, unit, cue)
+    participle = text.endswith("ing", cue.start, cue.end) and before.endswith(",")
+    joined = before in _JOINTS and not _is_noun(text, cue) and subject_before(text, unit, cue) is None
+    if before == "to" or participle or joined:
+        return previous or _leading_name(text, unit, cue)
+    return None
+
+
+def _of_its_own(text: str, unit: Unit, reading: Reading, previous: Span | None) -> Span | None:
+    cue = reading.cue
     subject = subject_before(text, unit, cue)
     if subject and _is_plain_name(text[subject.start : subject.end]):
-        return subject
+        return _with_coordinated(text, unit, subject)
     if reading.claimant.lower() == UNNAMED:
         found = subject = None
     else:
         found = _as_named(text, unit, reading, subject)
-    if found is None and previous and (shares or before in {"and", "but"}):
+    shares = text.endswith("ing", cue.start, cue.end) or _word_before(text, unit, cue) in _JOINTS
+    if found is None and previous and shares:
         return previous
-    return found or subject or _relative_before(text, unit, cue)
+    found = found or subject
+    return _with_coordinated(text, unit, found) if found else _relative_before(text, unit, cue)
+
+
+def _word_before(text: str, unit: Unit, cue: Span) -> str:
+    return (text[unit.span.start : cue.start].split() or [""])[-1]
+
+
+def _is_noun(text: str, cue: Span) -> bool:
+    """Whether the cue is a noun such as "warnings"."""
+    return text[cue.start : cue.end].rpartition(" ")[2].lower() in CUE_NOUNS
+
+
+def _leading_name(text: str, unit: Unit, cue: Span) -> Span | None:
+    """The name a passage begins with: the subject of all its verbs that have none of their own."""
+    tokens = list(words(text, unit.span.start, cue.start))
+    run: list[Span] = []
+    for token in tokens:
+        if not text[token.start].isupper() or (run and text[run[-1].end : token.start].strip(" .’'")):
+            break
+        run.append(token)
+    while run and text[run[0].start : run[0].end].lower() in _CONNECTIVES:
+        run.pop(0)
+    quoted = bool(run) and any(quote.start <= run[0].start < quote.end for quote in unit.quotations)
+    if not run or quoted or text[run[0].start : run[0].end].lower() in _OPENERS - DETERMINERS:
+        return None
+    return Span(run[0].start, run[-1].end)
+
+
+def _with_coordinated(text: str, unit: Unit, claimant: Span) -> Span:
+    """The claimant with the names joined to it on its left: "Pell and Mrs. Roe", "U.S. and Ostrian officials".
+
+    What stands before "and" is taken for names if it runs back to a mark or to the passage's beginning and every word
+    of it has a capital or opens a noun phrase.
+    """
+    head = text[unit.span.start : claimant.start].rstrip()
+    joint = next((word for word in (" and", " or", " &") if head.endswith(word)), None)
+    if joint is None:
+        return claimant
+    end = unit.span.start + len(head) - len(joint)
+    start = max(text.rfind(mark, unit.span.start, end) + 1 for mark in ',;:—–()“”"') or unit.span.start
+    names = list(words(text, max(start, unit.span.start), end))
+    while names and text[names[0].start : names[0].end].lower() in _OPENERS - DETERMINERS:
+        names.pop(0)
+    plain = all(
+        text[name.start].isupper() or text[name.start : name.end].lower() in DETERMINERS | {"of", "de", "for"}
+        for name in names
+    )
+    if (
+        not names
+        or len(names) > 6
+        or not plain
+        or any(quote.start < names[0].start < quote.end for quote in unit.quotations)
+    ):
+        return claimant
+    return Span(names[0].start, claimant.end)
 
 
 def _as_named(text: str, unit: Unit, reading: Reading, subject: Span | None) -> Span | None:
@@ -150,6 +230,8 @@ def may_follow(text: str, unit: Unit, cue: Span, claimant: Span) -> bool:
         return False
     if _FROM.intersection(between):
         return True
+    if text[cue.start : cue.end].rpartition(" ")[2].lower() not in INVERTING:
+        return False
     opening = text[unit.span.start : cue.start].rstrip()
     return not {"that", "to", "if", "whether"}.intersection(between) and opening[-1:] in {"", ",", "”", '"', "—", "–"}
 

@@ -17,7 +17,7 @@ _TELLING: Final = re.compile(
     r"\b(?:t(?:ell|old)|ask|inform|warn|remind|assur|persuad|convinc|reassur|notif|urg|advis)\w*\b", re.IGNORECASE
 )
 _PASSIVE: Final = re.compile(
-    r"(?:\S+\s+)*(?:is|are|was|were|been|be)\s+(?:\w+ly\s+|also\s+)?(\w+ed|known|said|seen|thought)"
+    r"(?:\S+\s+)*(?:is|are|was|were|been|being|be)\s+(?:\w+ly\s+|also\s+)?(\w+ed|known|said|seen|thought|told|shown|written)"
 )
 _STATES: Final = frozenset(
     "worried concerned convinced surprised scared outraged disappointed pleased determined opposed".split()

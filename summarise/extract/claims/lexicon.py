@@ -103,6 +103,18 @@ CLAIM_NOUNS: Final[frozenset[str]] = frozenset(
     "allegation allegations accusation accusations claim claims suggestion suggestions report reports charge "
     "charges idea notion criticism rumour rumours rumor rumors".split()
 )
+#: Verbs that may stand before their subject: "…, said the mayor".
+INVERTING: Final[frozenset[str]] = frozenset(
+    "say says said write writes wrote add adds added ask asks asked explain explains explained reply replies replied "
+    "announce announces announced argue argues argued claim claims claimed insist insists insisted note notes noted "
+    "observe observes observed recall recalls recalled continue continues continued conclude concludes concluded "
+    "declare declares declared warn warns warned quip quips quipped joke jokes joked remark remarks remarked comment "
+    "comments commented report reports reported suggest suggests suggested admit admits admitted acknowledge "
+    "acknowledges acknowledged concede concedes conceded predict predicts predicted testify testifies testified state "
+    "states stated exclaim exclaims exclaimed lament laments lamented muse muses mused tweet tweets tweeted complain "
+    "complains complained confirm confirms confirmed agree agrees agreed boast boasts boasted think thinks thought "
+    "believe believes believed read reads".split()
+)
 #: Words that open a noun phrase and belong to it.
 DETERMINERS: Final[frozenset[str]] = frozenset(
     "the a an his her its their our my this these some many most both".split()

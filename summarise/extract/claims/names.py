@@ -157,7 +157,7 @@ def resolved_name(surface: str, offset: int, names: Names, earlier: Sequence[Ear
 def is_person(name: str) -> bool:
     """Whether a name looks like one person's: two or three words, the outer ones capitalised, none of a place."""
     parts = name.split()
-    if not 2 <= len(parts) <= 3 or any(part.lower() in _NO_PERSON for part in parts):
+    if not 2 <= len(parts) <= 3 or any(part.lower() in _NO_PERSON for part in parts) or _is_title(parts[-1]):
         return False
     return parts[0].lower() != "the" and parts[0][0].isupper() and parts[-1][0].isupper()
 
