@@ -13,6 +13,7 @@ from __future__ import annotations
 import atexit
 import ctypes
 import importlib
+import importlib.metadata
 import os
 import re
 import secrets
@@ -90,7 +91,8 @@ class EmbeddedServer:
     ``threads`` defaults to the physical cores. With ``reuse_prompts`` the beginning a prompt shares
     with an earlier one is not computed again: faster, but the last digits of the arithmetic then
     depend on the requests before, so an answer may too. Without it and with ``parallel`` 1, the
-    answer at temperature 0 depends on the request alone.
+    answer at temperature 0 depends on the request alone; so it does with ``prefix_folder``, where
+    computed beginnings can be saved and put back (:mod:`summarise.llm.prefixes`).
 
     Raises on entering:
         ConfigurationError: if the extra ``local`` is not installed.
@@ -105,12 +107,14 @@ class EmbeddedServer:
         parallel: int = 1,
         threads: int | None = None,
         reuse_prompts: bool = True,
+        prefix_folder: Path | None = None,
     ) -> None:
         self.model_path = model_path
         self.context_tokens = context_tokens
         self.parallel = parallel
         self.threads = threads or physical_cores()
         self.reuse_prompts = reuse_prompts
+        self.prefix_folder = prefix_folder
         self.api_key = secrets.token_urlsafe(32)
         self._server: Any = None
         self._address = ""
@@ -192,8 +196,12 @@ class EmbeddedServer:
         parameters.n_ctx = self.context_tokens * self.parallel
         parameters.kv_unified = False
         parameters.cache_prompt = self.reuse_prompts
-        # llama.cpp would keep up to 8 GiB of earlier prompts.
-        parameters.cache_ram_mib = _PROMPT_CACHE_MIB if self.reuse_prompts else 0
+        # llama.cpp would keep up to 8 GiB of earlier prompts. Beside saved beginnings it keeps none: it would put
+        # back an earlier prompt that happens to share more.
+        keeps_prompts = self.reuse_prompts and self.prefix_folder is None
+        parameters.cache_ram_mib = _PROMPT_CACHE_MIB if keeps_prompts else 0
+        if self.prefix_folder is not None:
+            parameters.slot_save_path = f"{self.prefix_folder}{os.sep}"
         parameters.cpuparams.n_threads = self.threads
         parameters.cpuparams_batch.n_threads = self.threads
         parameters.warmup = False
@@ -217,6 +225,14 @@ def _leave_running(server: Any) -> None:
     nobody gives back keeps even the interpreter's own end from destroying it.
     """
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(server))
+
+
+def engine_version() -> str:
+    """The version of the engine, as packaged; empty where it is not installed."""
+    try:
+        return importlib.metadata.version("xllamacpp")
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 def _import_engine() -> Any:
