@@ -4,11 +4,14 @@ The tree, with the exit code of each branch (the table users see is in docs/erro
 
     SummariseError (1)
     ├── UsageError (2)                 the command line or the call was wrong
-    │   └── OutputExistsError          the output file is there and --force was not given
+    │   ├── OutputExistsError          the output file is there and --force was not given
+    │   └── JournalBusyError           another run is writing the results file
     ├── ConfigurationError (3)         settings, keys, models
     │   ├── AuthenticationError        the endpoint refused the key
     │   ├── UnknownModelError          the endpoint or the registry has no such model
-    │   └── AssetError                 the embedded model cannot be fetched or is not whole
+    │   ├── AssetError                 the embedded model cannot be fetched or is not whole
+    │   ├── JournalVersionError        a newer version wrote the results file
+    │   └── JournalDamagedError        the results file is damaged, or not one of ours
     ├── EndpointUnavailableError (4)   nobody answers, or only with failures
     │   └── RateLimitError             still limited after every retry
     │       └── QuotaError             the money is used up; no waiting mends it
@@ -55,6 +58,10 @@ class OutputExistsError(UsageError):
     """The output file is there already."""
 
 
+class JournalBusyError(UsageError):
+    """Another run is writing the results file."""
+
+
 class ConfigurationError(SummariseError):
     """Settings, keys or models are not right."""
 
@@ -71,6 +78,14 @@ class UnknownModelError(ConfigurationError):
 
 class AssetError(ConfigurationError):
     """The embedded model cannot be fetched, or its bytes are not the right ones."""
+
+
+class JournalVersionError(ConfigurationError):
+    """The results file was written by a newer version."""
+
+
+class JournalDamagedError(ConfigurationError):
+    """The results file is damaged, or is not a results file; it was left as it is."""
 
 
 class EndpointUnavailableError(SummariseError):
