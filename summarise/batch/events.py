@@ -100,6 +100,14 @@ class ModelReady(_Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Notice(_Event):
+    """Something to know while a model is opened, such as that the embedded one is being fetched."""
+
+    name = "notice"
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class DocumentStarted(_Event):
     """Work on a document begins; ``position`` counts from 1 in the order of discovery."""
 
@@ -232,6 +240,7 @@ class RunEnded(_Event):
 
 Event = (
     RunStarted
+    | Notice
     | ModelReady
     | DocumentStarted
     | DocumentDone
