@@ -9,6 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from summarise.batch.events import BatchReport as BatchReport
+    from summarise.batch.options import BatchOptions as BatchOptions
+    from summarise.batch.run import asummarise_batch as asummarise_batch
+    from summarise.batch.run import summarise_batch as summarise_batch
     from summarise.documents import Document as Document
     from summarise.errors import SummariseError as SummariseError
     from summarise.extract.asking import Progress as Progress
@@ -22,17 +26,23 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "BatchOptions": "summarise.batch.options",
+    "BatchReport": "summarise.batch.events",
     "Document": "summarise.documents",
     "Progress": "summarise.extract.asking",
     "Record": "summarise.schemas",
     "Settings": "summarise.settings",
     "SummariseError": "summarise.errors",
     "asummarise": "summarise.pipeline",
+    "asummarise_batch": "summarise.batch.run",
     "open_model": "summarise.llm.endpoint",
     "summarise": "summarise.pipeline",
+    "summarise_batch": "summarise.batch.run",
     "summarise_document": "summarise.pipeline",
 }
 __all__ = [
+    "BatchOptions",
+    "BatchReport",
     "Document",
     "Progress",
     "Record",
@@ -40,8 +50,10 @@ __all__ = [
     "SummariseError",
     "__version__",
     "asummarise",
+    "asummarise_batch",
     "open_model",
     "summarise",
+    "summarise_batch",
     "summarise_document",
 ]
 
