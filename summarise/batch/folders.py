@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import BinaryIO
 
-from summarise.batch.items import SourceOptions, name_of, no_access, not_a_file
+from summarise.batch.items import SourceOptions, no_access, not_a_file, plain, shown
 from summarise.errors import UnreadableDocumentError, UsageError
 
 _TEXT = frozenset({"", ".txt", ".text", ".md", ".markdown", ".rst", ".adoc", ".org", ".asc"})
@@ -28,7 +28,7 @@ _LONGEST_PATH = 64 * 1024
 
 Parts = tuple[str, ...]
 Found = tuple[str, str, UnreadableDocumentError | None]
-"""The path that opens a file, the one spelling of it, and why it is no document if it is none."""
+"""The plain path that opens a file, the one spelling of it, and why it is no document if it is none."""
 
 
 def described(options: SourceOptions) -> str:
@@ -53,7 +53,7 @@ def walk_folder(folder: str, options: SourceOptions, passed_over: Counter[str]) 
             passed_over["folders"] += 1
         return options.recursive
 
-    return _Walk(folder, wanted=wanted, enter=enter, once=True).files()
+    return _Walk(plain(folder), wanted=wanted, enter=enter, once=True).files()
 
 
 def walk_glob(pattern: str) -> Iterator[Found]:
@@ -148,6 +148,11 @@ class _Folder:
     parts: Parts
     above: frozenset[tuple[int, int]]
 
+    @property
+    def key(self) -> str:
+        """Of the way to the folder: two links to one folder are two things to report."""
+        return f"{self.real}\0{self.path}"
+
 
 @dataclass(slots=True)
 class _Listing:
@@ -191,7 +196,7 @@ class _Walk:
                 here = (about.st_dev, about.st_ino)
                 if here in folder.above:
                     words = "a link that leads back to a folder above it; remove the link"
-                    yield folder.path, folder.real, UnreadableDocumentError(f"{name_of(folder.path)}: is {words}")
+                    yield folder.path, folder.key, UnreadableDocumentError(f"{shown(folder.path)}: is {words}")
                     continue
                 if self._seen is not None:
                     if here in self._seen:
@@ -200,7 +205,7 @@ class _Walk:
                 listing = self._list(folder)
             except OSError as error:
                 if folder.parts or not isinstance(error, FileNotFoundError):
-                    yield folder.path, folder.real, no_access(error, name_of(folder.path))
+                    yield folder.path, folder.key, no_access(error, shown(folder.path))
                 continue
             for name in _drained(listing.files):
                 yield _join(folder.path, name), _join(folder.real, name), listing.faults.get(name)
@@ -214,12 +219,12 @@ class _Walk:
         listing = _Listing()
         with os.scandir(folder.path) as entries:
             for entry in entries:
-                if entry.name.startswith(".") and not self._hidden:
-                    continue
-                self._sort_in(entry, (*folder.parts, entry.name), listing)
+                if self._hidden or not entry.name.startswith("."):
+                    self._sort_in(entry, folder, listing)
         return listing
 
-    def _sort_in(self, entry: os.DirEntry[str], parts: Parts, listing: _Listing) -> None:
+    def _sort_in(self, entry: os.DirEntry[str], folder: _Folder, listing: _Listing) -> None:
+        parts = (*folder.parts, entry.name)
         fault = None
         try:
             if entry.is_dir():
@@ -229,12 +234,12 @@ class _Walk:
                         listing.links.add(entry.name)
                 return
             if not entry.is_file():
-                fault = not_a_file(name_of(entry.path), entry.stat().st_mode)
+                fault = not_a_file(shown(_join(folder.path, entry.name)), entry.stat().st_mode)
         except FileNotFoundError:
             words = "a symbolic link to nothing; remove it or mend it"
-            fault = UnreadableDocumentError(f"{name_of(entry.path)}: is {words}", cause="vanished")
+            fault = UnreadableDocumentError(f"{shown(_join(folder.path, entry.name))}: is {words}", cause="vanished")
         except OSError as error:
-            fault = no_access(error, name_of(entry.path))
+            fault = no_access(error, shown(_join(folder.path, entry.name)))
         if self._wanted(parts):
             listing.files.append(entry.name)
             if fault is not None:

@@ -129,9 +129,9 @@ def shown(name: str) -> str:
     return _UNSHOWN.sub(_escape, name)
 
 
-def name_of(path: str) -> str:
-    """The name of the document at ``path``: the path as given, without ``./`` and doubled slashes."""
-    return shown(str(PurePath(path)))
+def plain(path: str) -> str:
+    """``path`` as given, without ``./`` and doubled slashes; ``..`` stays, since links may stand before it."""
+    return str(PurePath(path))
 
 
 def _escape(match: re.Match[str]) -> str:
@@ -169,8 +169,8 @@ class Maker:
         return results is not None and key.startswith(results) and key[len(results) :] in _BESIDE_RESULTS
 
     def file(self, path: str, key: str) -> FileSource | Skipped | None:
-        """The file at ``path``; None if it was met before under another spelling."""
-        name = name_of(path)
+        """The file at the plain ``path``; None if it was met before under another spelling."""
+        name = shown(path)
         if not self._names.add(key):
             head, _, _ = path.rpartition("#")
             if head.lower().endswith(TABLE_SUFFIXES):
@@ -196,6 +196,10 @@ class Maker:
             f"{name}: line {line} has the id of another row; make ids unique or choose another --id-field"
         )
         return self.skipped(f"{name} (line {line})", error)
+
+    def row_label(self, table: str, line: int, *, has_ids: bool) -> str:
+        """What to call a row that cannot be parsed: as it would be named, or where it stands if ids do that."""
+        return f"{table} (line {line})" if has_ids else f"{table}#{line}"
 
     def new(self, key: str) -> bool:
         """Whether ``key`` is met for the first time."""

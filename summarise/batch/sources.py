@@ -24,9 +24,9 @@ from summarise.batch.items import (
     Source,
     SourceOptions,
     check,
-    name_of,
     no_access,
     not_a_file,
+    plain,
     shown,
 )
 from summarise.batch.tables import Row, csv_rows, json_rows
@@ -59,6 +59,8 @@ class Discovery(Iterator[Source | Skipped]):
         check(options)
         if not inputs and options.files_from is None:
             raise UsageError("nothing to summarise: name a file, a folder or a glob, or pass --files-from")
+        if "" in inputs:
+            raise UsageError("one of the names to summarise is empty; is a variable not set?")
         self.passed_over: Counter[str] = Counter()
         self._inputs = tuple(inputs)
         self._options = options
@@ -121,10 +123,11 @@ class Discovery(Iterator[Source | Skipped]):
 
     def _path(self, given: str, missing: list[str]) -> Iterator[Source | Skipped]:
         """What lies at one path; a path where nothing lies is added to ``missing``."""
-        name = name_of(given)
+        path = plain(given)
+        name = shown(path)
         try:
-            mode = os.stat(given).st_mode  # noqa: PTH116  # a pathlib object a file of a long list is slow
-            key = self._make.key_of(given)
+            mode = os.stat(given).st_mode  # noqa: PTH116  # ``given``: a slash at the end asks for a folder
+            key = self._make.key_of(path)
         except FileNotFoundError:
             missing.append(given)
         except OSError as error:
@@ -133,8 +136,8 @@ class Discovery(Iterator[Source | Skipped]):
             yield self._make.skipped(name, UnreadableDocumentError(f"{name}: is no path; check the list"))
         else:
             if stat.S_ISDIR(mode):
-                for path, inside, fault in folders.walk_folder(given, self._options, self.passed_over):
-                    yield from self._found(path, inside, fault)
+                for below, inside, fault in folders.walk_folder(path, self._options, self.passed_over):
+                    yield from self._found(below, inside, fault)
             elif not stat.S_ISREG(mode):
                 if self._make.new(key):
                     yield self._make.skipped(name, not_a_file(name, mode))
@@ -142,18 +145,18 @@ class Discovery(Iterator[Source | Skipped]):
                 error = UnreadableDocumentError(f"{name}: is the results file itself; leave it out")
                 yield self._make.skipped(name, error)
             else:
-                yield from self._found(given, key, None)
+                yield from self._found(path, key, None)
 
     def _found(self, path: str, key: str, fault: UnreadableDocumentError | None) -> Iterator[Source | Skipped]:
         if self._make.is_results(key):
             return
         if fault is not None:
             if self._make.new(key):
-                yield self._make.skipped(name_of(path), fault)
+                yield self._make.skipped(shown(path), fault)
         elif path.lower().endswith(TABLE_SUFFIXES):
             if self._make.new(key):
                 rows = json_rows if path.lower().endswith(("jsonl", "ndjson")) else csv_rows
-                yield from rows(path, name_of(path), key, self._make)
+                yield from rows(path, shown(path), key, self._make)
         else:
             item = self._make.file(path, key)
             if item is not None:
@@ -161,7 +164,7 @@ class Discovery(Iterator[Source | Skipped]):
 
     def _absent(self, missing: list[str]) -> Iterator[Skipped]:
         for given in missing:
-            name = name_of(given)
+            name = shown(given)
             what = "a glob that matches no file" if folders.is_glob(given) else "no such file or folder"
             yield self._make.skipped(name, UnreadableDocumentError(f"{name}: {what}; check it", cause="vanished"))
 
@@ -171,12 +174,12 @@ class Discovery(Iterator[Source | Skipped]):
         if self._options.files_from is not None:
             words.append(f"the list {self._options.files_from} names no file")
         if missing:
-            words.append("there is no " + ", no ".join(name_of(given) for given in missing[:5]))
+            words.append("there is no " + ", no ".join(shown(given) for given in missing[:5]))
             if len(missing) > 5:
                 words[-1] += f", and {len(missing) - 5} more"
         looked_in = [given for given in self._inputs if given not in missing]
         if looked_in:
-            where = ", ".join(name_of(given) for given in looked_in[:5])
+            where = ", ".join(shown(given) for given in looked_in[:5])
             words.append(f"looked in {where} for {folders.described(self._options)}")
         message = "; ".join(words)
         if self.passed_over:

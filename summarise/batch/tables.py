@@ -80,6 +80,14 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class _Place:
+    """What a table is called: its name, and the one spelling of its path."""
+
+    name: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class _JsonLines:
     path: str
     encoding: str
@@ -113,43 +121,51 @@ class _JsonLines:
 
 def json_rows(path: str, name: str, key: str, make: Maker) -> Iterator[Row | Skipped]:
     """The rows of the JSONL file ``path``, whose document names begin with ``name``."""
-    options = make.options
-    table = _JsonLines(path, options.encoding or "utf-8", options.text_field)
-    offset = number = found = 0
+    table = _JsonLines(path, make.options.encoding or "utf-8", make.options.text_field)
     try:
         with Path(path).open("rb", buffering=_SAMPLE) as stream:
             offset = _begin(stream, table.encoding, name)
-            while line := stream.readline(MAX_BYTES + 1):
-                number += 1
-                start, offset = offset, offset + len(line)
-                label = f"{name}#{number}"
-                if len(line) > MAX_BYTES and not line.endswith(b"\n"):
-                    offset += _skip_line(stream)
-                    yield make.skipped(label, _row_too_large(label))
-                elif line.strip():
-                    try:
-                        values = table.values(line, label)
-                        table.text_of(values, label)
-                    except UnreadableDocumentError as error:
-                        yield make.skipped(label, error)
-                    else:
-                        named = make.row_name(name, key, _id_of(values, options.id_field) or str(number), number)
-                        yield (
-                            named
-                            if isinstance(named, Skipped)
-                            else Row(*named, len(line), table, start, zlib.crc32(line))
-                        )
-                else:
-                    continue
-                found += 1
+            yield from _json_rows(stream, offset, _Place(name, key), table, make)
     except UnreadableDocumentError as error:
         yield make.skipped(name, error)
-        return
     except OSError as error:
         yield make.skipped(name, unreadable(error, name))
-        return
+
+
+def _json_rows(stream: BinaryIO, offset: int, place: _Place, table: _JsonLines, make: Maker) -> Iterator[Row | Skipped]:
+    number, found, has_ids = 0, False, False
+    while line := stream.readline(MAX_BYTES + 1):
+        number += 1
+        start, offset = offset, offset + len(line)
+        label = make.row_label(place.name, number, has_ids=has_ids)
+        try:
+            if len(line) > MAX_BYTES and not line.endswith(b"\n"):
+                offset += _skip_line(stream)
+                raise _row_too_large(label)
+            if not line.strip():
+                continue
+            found = True
+            values = table.values(line, label)
+        except UnreadableDocumentError as error:
+            found = True
+            if not has_ids:
+                make.new(f"{place.key}#{number}")  # no row with that id may take the name
+            yield make.skipped(label, error)
+            continue
+        called = _id_of(values, make.options.id_field)
+        has_ids = has_ids or called is not None
+        named = make.row_name(place.name, place.key, called or str(number), number)
+        if isinstance(named, Skipped):
+            yield named
+            continue
+        try:
+            table.text_of(values, named[0])
+        except UnreadableDocumentError as error:
+            yield Skipped(*named, error.cause, str(error))
+        else:
+            yield Row(*named, len(line), table, start, zlib.crc32(line))
     if not found:
-        yield make.skipped(name, UnreadableDocumentError(f"{name}: the file has no rows", cause="empty"))
+        raise UnreadableDocumentError(f"{place.name}: the file has no rows", cause="empty")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +175,8 @@ class _Csv:
     delimiter: str
     columns: int
     text_column: int
-    notes: Notes
+    id_column: int | None
+    notes: Notes = ()
 
     def text(self, raw: bytes, row: str) -> str:
         # Lines end where they ended when the row was found: at line feeds only.
@@ -178,6 +195,7 @@ class _Lines:
         self._stream = stream
         self._encoding = encoding
         self.end = offset
+        self.number = 0
         self.begin_row()
 
     def begin_row(self) -> None:
@@ -193,6 +211,7 @@ class _Lines:
         if not line:
             raise StopIteration
         self.end += len(line)
+        self.number += 1
         self.check = zlib.crc32(line, self.check)
         if self.end - self.start > MAX_BYTES:
             raise _TooLargeError
@@ -214,7 +233,8 @@ def csv_rows(path: str, name: str, key: str, make: Maker) -> Iterator[Row | Skip
         encoding, notes = _encoding_of(path, make.options.encoding)
         with Path(path).open("rb", buffering=_SAMPLE) as stream:
             lines = _Lines(stream, encoding, _begin(stream, encoding, name))
-            yield from _csv_rows(lines, _Place(path, name, key, encoding, notes), make)
+            table = _csv_table(path, lines, encoding, name, make)
+            yield from _csv_rows(lines, _Place(name, key), replace(table, notes=notes), make)
     except _TooLargeError:
         words = f"a row is larger than {MAX_BYTES // 1024**2} MiB; is a quotation mark not closed?"
         error = UnreadableDocumentError(f"{name}: {words} What follows was not read", cause="too_large")
@@ -225,60 +245,55 @@ def csv_rows(path: str, name: str, key: str, make: Maker) -> Iterator[Row | Skip
         yield make.skipped(name, unreadable(error, name))
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a table lies and what it is called."""
+def _csv_table(path: str, lines: _Lines, encoding: str, name: str, make: Maker) -> _Csv:
+    """What the header says.
 
-    path: str
-    name: str
-    key: str
-    encoding: str
-    notes: Notes
-
-
-def _csv_rows(lines: _Lines, place: _Place, make: Maker) -> Iterator[Row | Skipped]:
-    options, name = make.options, place.name
-    header = next(lines, "")
-    while header and not header.strip():
-        header = next(lines, "")
-    if not header:
+    Raises:
+        UnreadableDocumentError: if there is none, or it names no column of texts.
+    """
+    options = make.options
+    header = next((line for line in lines if line.strip()), None)
+    if header is None:
         raise UnreadableDocumentError(f"{name}: the file has no rows", cause="empty")
     delimiter, columns = _columns(header, options.text_field, name)
     text_column = _column(columns, options.text_field)
     if text_column is None:
         raise UnreadableDocumentError(_no_column(name, options.text_field, columns))
     id_column = None if options.id_field is None else _column(columns, options.id_field)
-    table = _Csv(place.path, place.encoding, delimiter, len(columns), text_column, place.notes)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    found = 0
+    return _Csv(path, encoding, delimiter, len(columns), text_column, id_column)
+
+
+def _csv_rows(lines: _Lines, place: _Place, table: _Csv, make: Maker) -> Iterator[Row | Skipped]:
+    reader = csv.reader(lines, delimiter=table.delimiter, strict=True)
+    found = False
     while True:
         lines.begin_row()
-        number = reader.line_num + 2  # counted from 1, after the header
-        label = f"{name}#{number}"
+        number = lines.number + 1
+        label = make.row_label(place.name, number, has_ids=table.id_column is not None)
         try:
-            fields = next(reader)
+            fields = next(reader, None)
+            if fields is None:
+                break
             if not fields:
                 continue
-            found += 1
+            found = True
             _check_fields(fields, table, lines, label)
-        except StopIteration:
-            break
         except csv.Error as error:
-            found += 1
+            found = True
             words = f"{label}: is no CSV row ({error}); are quotation marks doubled and closed?"
             yield make.skipped(label, UnreadableDocumentError(words))
-            continue
         except UnreadableDocumentError as error:
             yield make.skipped(label, error)
-            continue
-        called = fields[id_column].strip() if id_column is not None and id_column < len(fields) else ""
-        named = make.row_name(name, place.key, called or str(number), number)
-        if isinstance(named, Skipped):
-            yield named
         else:
-            yield Row(*named, lines.end - lines.start, table, lines.start, lines.check)
+            has_id = table.id_column is not None and table.id_column < len(fields)
+            called = fields[table.id_column].strip() if has_id else ""
+            named = make.row_name(place.name, place.key, called or str(number), number)
+            if isinstance(named, Skipped):
+                yield named
+            else:
+                yield Row(*named, lines.end - lines.start, table, lines.start, lines.check)
     if not found:
-        raise UnreadableDocumentError(f"{name}: the file has a header and no rows", cause="empty")
+        raise UnreadableDocumentError(f"{place.name}: the file has a header and no rows", cause="empty")
 
 
 def _check_fields(fields: list[str], table: _Csv, lines: _Lines, label: str) -> None:
