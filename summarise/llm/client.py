@@ -1,16 +1,19 @@
 """Typed questions to a model: a pydantic answer, validated, re-asked a bounded number of times.
 
-Invariant: instructor validates and re-asks, nothing else; the call it makes is ours
+Invariant: instructor writes the request, validates and re-asks, nothing else; the call it makes is ours
 (:meth:`LanguageModel._create`), so transport retries, usage, truncation and refusals are each handled
 in one place. instructor is never handed a context, so it renders no message as a template.
+
+Its work is not repeated at every call: what it makes of an answer type is kept (:mod:`summarise.llm.prepared`), and
+an answer that validates as it would validate it is taken at once. Any other answer is handed to instructor as the
+first of its own loop, so its verdict and its re-ask stand.
 """
 
 from __future__ import annotations
 
-import functools
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -31,6 +34,7 @@ from summarise.llm import faults
 from summarise.llm.capability import FORMS, AnswerForm, Capability
 from summarise.llm.memory import Answers, RememberingTransport
 from summarise.llm.plain import as_plain_text
+from summarise.llm.prepared import MODES, prepared
 from summarise.llm.transport import Endpoint, Transport
 from summarise.llm.usage import Meter
 
@@ -39,11 +43,6 @@ logging.getLogger("instructor").addHandler(logging.NullHandler())
 
 T = TypeVar("T", bound=BaseModel)
 
-_MODES: Mapping[AnswerForm, instructor.Mode] = {
-    "json_schema": instructor.Mode.JSON_SCHEMA,
-    "json_object": instructor.Mode.JSON,
-    "prompt": instructor.Mode.MD_JSON,
-}
 _PROBE_SCHEMA = {
     "type": "object",
     "properties": {"colour": {"type": "string", "enum": ["teal-7"]}},
@@ -108,16 +107,41 @@ class LanguageModel:
             SummariseError: any transport error, translated.
         """
         form = self.capability.form or await self.probe(meter)
-        last: list[ChatCompletion] = []
-        create = functools.partial(self._create, meter, last)
-        patched: Callable[..., Awaitable[T]] = instructor.patch(create=_named(create), mode=_MODES[form])
+        request = self._request(question)
+        first = await self._create(meter, prepared(answer, form).filled(request))
+        if form != "prompt":  # there the JSON has to be looked for in the answer, which is instructor's business
+            try:
+                # Strictly and from JSON, as instructor does.
+                return Answer(answer.model_validate_json(first.choices[0].message.content or "", strict=True), first)
+            except ValidationError:
+                pass
+        return await self._corrected(first, request, answer, form, meter)
+
+    async def _corrected(
+        self,
+        first: ChatCompletion,
+        request: dict[str, Any],
+        answer: type[T],
+        form: AnswerForm,
+        meter: Meter,
+    ) -> Answer[T]:
+        """instructor's verdict on the first answer, and its re-asks."""
+        got: list[ChatCompletion] = []
+
+        async def create(**asked: Any) -> ChatCompletion:
+            if got:
+                self.transport.reasked(meter)
+            got.append(await self._create(meter, asked) if got else first)
+            return got[-1]
+
+        patched: Callable[..., Awaitable[T]] = instructor.patch(create=create, mode=MODES[form])
         try:
-            value = await patched(response_model=answer, max_retries=self._sampling.reasks, **self._request(question))
+            value = await patched(response_model=answer, max_retries=self._sampling.reasks, **request)
         except InstructorRetryException as error:
             raise self._failure(error, answer) from error
         except (ValidationError, ValueError) as error:
             raise self._failure(error, answer) from error
-        return Answer(value, last[-1])
+        return Answer(value, got[-1])
 
     async def probe(self, meter: Meter) -> AnswerForm:
         """Find the strongest answer form the endpoint keeps to, with one tiny request for each tried.
@@ -171,16 +195,12 @@ class LanguageModel:
             request |= {"logprobs": True, "top_logprobs": question.top_logprobs}
         return request
 
-    async def _create(self, meter: Meter, last: list[ChatCompletion], **request: Any) -> ChatCompletion:
-        """The call instructor makes for the question and for each re-ask."""
-        if last:
-            self.transport.reasked(meter)
+    async def _create(self, meter: Meter, request: dict[str, Any]) -> ChatCompletion:
+        """The call for the question and for each re-ask."""
         completion = await self.transport.chat(request, self.capability, meter)
-        last.append(completion)
         if completion.choices[0].finish_reason == "length":
             cap = 2 * request["max_tokens"]
             completion = await self.transport.chat({**request, "max_tokens": cap}, self.capability, meter)
-            last.append(completion)
             if completion.choices[0].finish_reason == "length":
                 raise TruncatedAnswerError(
                     f"the answer of {self.endpoint.model} was cut at {cap} tokens; raise --max-output-tokens"
@@ -202,12 +222,3 @@ class LanguageModel:
             f"{self.endpoint.model} gave no valid {answer.__name__} in {self._sampling.reasks + 1} tries; "
             "raise --reasks or use a stronger model"
         )
-
-
-def _named(create: functools.partial[Any]) -> Callable[..., Awaitable[ChatCompletion]]:
-    """A coroutine function around the partial: instructor looks for one by inspection."""
-
-    async def chat(**request: Any) -> ChatCompletion:
-        return await create(**request)  # type: ignore[no-any-return]  # the partial's type is erased
-
-    return chat
