@@ -1,7 +1,7 @@
 """The readable summary on the terminal: abstract, actors, claims, stances, warnings.
 
 Invariant: control characters of the document never reach the terminal, and every claim shows its
-quote and the line of the file it stands on.
+quote and the line of the file it stands on (its characters, where the text is not at hand).
 """
 
 from __future__ import annotations
@@ -20,9 +20,12 @@ _LABEL_STYLES = {"support": "green", "oppose": "red", "mixed": "yellow", "neutra
 _MARKS = {"exact": "", "normalised": "", "fuzzy": " [close to the text]", "conflict": " [CONFLICTS with the text]"}
 
 
-def print_report(record: Record, text: str, console: Console) -> None:
-    """Print ``record`` of the document ``text``; wraps on terminals, one line per item elsewhere."""
-    lines = Lines(text)
+def print_report(record: Record, text: str | None, console: Console) -> None:
+    """Print ``record`` of the document ``text``; wraps on terminals, one line per item elsewhere.
+
+    Without the text there are no lines to count: quotes show their characters then, as the record has them.
+    """
+    lines = None if text is None else Lines(text)
     _head(record, console)
     _section(console, "Abstract")
     _line(console, Text(safe(record.abstract)))
@@ -77,7 +80,7 @@ def _actor(actor: Actor) -> Text:
     return parts
 
 
-def _claim(console: Console, number: int, claim: Claim, lines: Lines) -> None:
+def _claim(console: Console, number: int, claim: Claim, lines: Lines | None) -> None:
     sure = "" if claim.confidence is None else f", {claim.confidence:.0%} sure"
     head = Text.assemble(
         f"{number}. ",
@@ -89,7 +92,7 @@ def _claim(console: Console, number: int, claim: Claim, lines: Lines) -> None:
     _quotes(console, claim.evidence, lines)
 
 
-def _stance(console: Console, stance: Stance, lines: Lines) -> None:
+def _stance(console: Console, stance: Stance, lines: Lines | None) -> None:
     sure = "" if stance.confidence is None else f" ({stance.confidence:.0%} sure)"
     head = Text.assemble(
         (safe(stance.holder.name), "bold"),
@@ -103,10 +106,12 @@ def _stance(console: Console, stance: Stance, lines: Lines) -> None:
     _quotes(console, stance.evidence, lines)
 
 
-def _quotes(console: Console, evidence: Sequence[Evidence], lines: Lines) -> None:
+def _quotes(console: Console, evidence: Sequence[Evidence], lines: Lines | None) -> None:
     for piece in evidence:
         if piece.start is None:
             where = "not in the text"
+        elif lines is None:
+            where = f"characters {piece.start}–{piece.end}" + _MARKS.get(piece.grounding, "")
         else:
             where = f"line {lines.number_at(piece.start)}" + _MARKS.get(piece.grounding, "")
         _line(console, Text.assemble((f"{where}: ", "dim"), f"“{safe(piece.quote)}”"), indent=5)

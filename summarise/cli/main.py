@@ -16,6 +16,29 @@ import typer
 from typer.core import TyperGroup
 
 from summarise import __version__
+from summarise.cli import batch_commands
+from summarise.cli.options import (
+    AttemptsOption,
+    BaseUrlOption,
+    CacheOption,
+    ContextOption,
+    EncodingOption,
+    IncludeTextOption,
+    JsonOption,
+    LanguageOption,
+    MaxOutputOption,
+    ModelOption,
+    NoColorOption,
+    QuietOption,
+    ReasksOption,
+    SeedOption,
+    StrategyOption,
+    TemperatureOption,
+    ThreadsOption,
+    TimeoutOption,
+    VerboseOption,
+)
+from summarise.cli.routing import DOCUMENT, TYPED, command_for
 from summarise.errors import (
     EXIT_BUG,
     EXIT_DONE,
@@ -24,26 +47,40 @@ from summarise.errors import (
     SummariseError,
 )
 
-DEFAULT_COMMAND = "document"
 _GROUP_OPTIONS = frozenset({"--help", "-h", "--version", "--install-completion", "--show-completion"})
 
 
+class CtrlCError(SummariseError):
+    """Ctrl-C while a command was at work that has nothing to save."""
+
+    exit_code = EXIT_INTERRUPTED
+
+
 class FileOrCommand(TyperGroup):
-    """A group whose first word may be a file: ``summarise report.txt`` is ``summarise document report.txt``.
+    """A group whose first word may be a document: ``summarise report.txt`` is ``summarise document report.txt``,
+    and ``summarise reports/ -o results.db`` is ``summarise batch reports/ -o results.db``.
 
     A file named like a command is reached as ``./name``.
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the default command in front of anything that is neither a command nor a group option."""
+        """Put the command that is meant in front of anything that is neither a command nor a group option."""
         if args and args[0] not in _GROUP_OPTIONS and args[0] not in self.commands:
-            args = [DEFAULT_COMMAND, *args]
+            args = [command_for(args, self.commands), *args]
+        ctx.meta[TYPED] = args[1:]
         return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Say what Ctrl-C left behind; a command that has more to say about it says so itself."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise CtrlCError("interrupted; nothing was written") from None
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """List the commands, then the options of the default one: they are what users look for."""
         super().format_options(ctx, formatter)
-        command = self.commands[DEFAULT_COMMAND]
+        command = self.commands[DOCUMENT]
         rows = [row for param in command.params if (row := param.get_help_record(ctx)) is not None]
         with formatter.section("Options of `summarise FILE`"):
             formatter.write_dl(rows)
@@ -54,31 +91,19 @@ app = typer.Typer(
     name="summarise",
     rich_markup_mode=None,
     no_args_is_help=True,
-    subcommand_metavar="FILE | COMMAND [ARGS]...",
+    subcommand_metavar="FILE | FOLDER | COMMAND [ARGS]...",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
     help="Turn documents into structured summaries a person can check: who acts, who claims what, "
     "who stands where, every item tied to exact characters of the source.\n\n"
-    "`summarise FILE` summarises one document (`-` reads standard input). With no key and no endpoint "
-    "it uses an embedded model.",
+    "`summarise FILE` summarises one document (`-` reads standard input), `summarise FOLDER -o results.db` "
+    "every document of a folder. With no key and no endpoint it uses an embedded model.",
 )
 models_app = typer.Typer(
     name="models", rich_markup_mode=None, no_args_is_help=True, help="List, fetch and check embedded models."
 )
 app.add_typer(models_app)
 
-ModelOption = Annotated[
-    str | None, typer.Option("--model", "-m", help="Model at the endpoint, embedded model, or .gguf file.")
-]
-BaseUrlOption = Annotated[
-    str | None, typer.Option("--base-url", help="OpenAI-compatible endpoint, up to /v1 (OPENAI_BASE_URL).")
-]
-StrategyOption = Annotated[
-    str | None, typer.Option("--strategy", help="How to ask: auto, stepwise (many small questions), single.")
-]
-CacheOption = Annotated[Path | None, typer.Option("--cache-dir", help="Where embedded models are kept.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no messages but errors.")]
 ModelArgument = Annotated[str | None, typer.Argument(help="Name of an embedded model; default: the default one.")]
 
 
@@ -97,7 +122,7 @@ def _group(
     del version
 
 
-@app.command(DEFAULT_COMMAND)
+@app.command(DOCUMENT)
 def document(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A text file, or - for standard input.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the record as JSON, and nothing else.")] = False,
@@ -105,34 +130,24 @@ def document(
         Path | None, typer.Option("--output", "-o", help="Write to this file instead of standard output.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Overwrite the output file.")] = False,
-    include_text: Annotated[
-        bool, typer.Option("--include-text", help="Put the document's text into the record.")
-    ] = False,
+    include_text: IncludeTextOption = False,
     model: ModelOption = None,
     base_url: BaseUrlOption = None,
     strategy: StrategyOption = None,
-    language: Annotated[
-        str | None, typer.Option("--language", help="ISO 639-1 code of the document's language.")
-    ] = None,
-    encoding: Annotated[
-        str | None, typer.Option("--encoding", help="Encoding of the file; default: UTF-8, else guessed.")
-    ] = None,
-    context_tokens: Annotated[int | None, typer.Option("--context-tokens", help="The model's context, tokens.")] = None,
-    max_output_tokens: Annotated[
-        int | None, typer.Option("--max-output-tokens", help="Cap on one answer, tokens; raised once if hit.")
-    ] = None,
-    timeout: Annotated[float | None, typer.Option("--timeout", help="Longest wait for one answer, s.")] = None,
-    attempts: Annotated[
-        int | None, typer.Option("--attempts", help="Tries of one request, the first included.")
-    ] = None,
-    reasks: Annotated[int | None, typer.Option("--reasks", help="Re-asks after an answer that does not fit.")] = None,
-    temperature: Annotated[float | None, typer.Option("--temperature", help="Sampling temperature.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Sampling seed.")] = None,
-    threads: Annotated[int | None, typer.Option("--threads", help="Processor threads of the embedded model.")] = None,
+    language: LanguageOption = None,
+    encoding: EncodingOption = None,
+    context_tokens: ContextOption = None,
+    max_output_tokens: MaxOutputOption = None,
+    timeout: TimeoutOption = None,
+    attempts: AttemptsOption = None,
+    reasks: ReasksOption = None,
+    temperature: TemperatureOption = None,
+    seed: SeedOption = None,
+    threads: ThreadsOption = None,
     cache_dir: CacheOption = None,
     quiet: QuietOption = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more while working.")] = False,
-    no_color: Annotated[bool, typer.Option("--no-color", help="No colours (also: NO_COLOR).")] = False,
+    verbose: VerboseOption = False,
+    no_color: NoColorOption = False,
 ) -> None:
     """Summarise one document: `summarise FILE`."""
     from summarise.cli.document import DocumentCommand, run_document
@@ -157,6 +172,9 @@ def document(
             overrides=overrides,
         )
     )
+
+
+batch_commands.register(app)
 
 
 @app.command("eval")
@@ -268,8 +286,6 @@ def main(args: list[str]) -> int:
         return EXIT_DONE
     except Exception as error:  # noqa: BLE001  # the edge of the program
         return _unexpected(error)
-    if result == EXIT_INTERRUPTED:  # typer turns Ctrl-C into this code
-        _complain("interrupted; nothing was written")
     return result if isinstance(result, int) else EXIT_DONE
 
 
