@@ -142,8 +142,8 @@ class Discovery(Iterator[Source | Skipped]):
                 if self._make.new(key):
                     yield self._make.skipped(name, not_a_file(name, mode))
             elif self._make.is_results(key):
-                error = UnreadableDocumentError(f"{name}: is the results file itself; leave it out")
-                yield self._make.skipped(name, error)
+                itself = UnreadableDocumentError(f"{name}: is the results file itself; leave it out")
+                yield self._make.skipped(name, itself)
             else:
                 yield from self._found(path, key, None)
 

@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, Protocol
 import charset_normalizer
 
 from summarise.batch.items import Maker, Skipped
-from summarise.documents import MAX_BYTES, Document, from_value, unreadable
+from summarise.documents import MAX_BYTES, Document, from_value, read_part, unreadable
 from summarise.errors import UnreadableDocumentError
 
 Notes = tuple[tuple[str, str], ...]
@@ -65,9 +65,7 @@ class Row:
             UnreadableDocumentError: with the cause.
         """
         try:
-            with Path(self.table.path).open("rb", buffering=0) as stream:
-                stream.seek(self.offset)
-                raw = stream.read(self.bytes)
+            raw = read_part(self.table.path, self.offset, self.bytes)
         except OSError as error:
             raise unreadable(error, self.name) from None
         if zlib.crc32(raw) != self.check:
@@ -285,8 +283,8 @@ def _csv_rows(lines: _Lines, place: _Place, table: _Csv, make: Maker) -> Iterato
         except UnreadableDocumentError as error:
             yield make.skipped(label, error)
         else:
-            has_id = table.id_column is not None and table.id_column < len(fields)
-            called = fields[table.id_column].strip() if has_id else ""
+            column = table.id_column
+            called = fields[column].strip() if column is not None and column < len(fields) else ""
             named = make.row_name(place.name, place.key, called or str(number), number)
             if isinstance(named, Skipped):
                 yield named
