@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 import platform
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -25,9 +25,11 @@ from typing import TYPE_CHECKING, Self
 
 from summarise.errors import JournalBusyError, StorageError
 from summarise.journal.files import connect, take, translated, writers_lock
+from summarise.journal.flatten import Flat, flatten
 from summarise.journal.names import encoded, storable
 from summarise.journal.reading import Reading
-from summarise.journal.rows import MESSAGE_CHARACTERS, Attempt, BatchItem, ProviderBatch, RunEnd, RunStart
+from summarise.journal.rows import Answer, Attempt, BatchItem, Commit, ProviderBatch, RunEnd, RunStart
+from summarise.journal.storing import add_attempts, insert, short, store
 
 if TYPE_CHECKING:
     from summarise.schemas import Record
@@ -121,7 +123,7 @@ class Journal(Reading):
         with self._change():
             self._connection.execute(
                 "UPDATE runs SET outcome = ?, reason = ?, finished = ?, seconds = ?, reused = ? WHERE run_id = ?",
-                (end.outcome, _short(end.reason), end.finished, end.seconds, end.reused, run_id),
+                (end.outcome, short(end.reason), end.finished, end.seconds, end.reused, run_id),
             )
 
     def _owner(self) -> str:
@@ -157,51 +159,20 @@ class Journal(Reading):
 
         A result of the same work key is replaced (its id stays), for every document that has it.
         """
-        name = encoded(source)
-        # The name belongs to the document, not to the result, which other documents may share.
-        neutral = record.model_copy(update={"document": record.document.model_copy(update={"source": ""})})
-        text = neutral.as_json()
-        about, run = record.document, record.run
+        return self.commit_all([Commit(run_id, source, work_key, record, attempt)])[0]
+
+    def commit_all(self, commits: Sequence[Commit]) -> list[int]:
+        """:meth:`commit` for many, all or none; returns the results' ids."""
+        return self.commit_flat([flatten(commit) for commit in commits])
+
+    def commit_flat(self, finished: Sequence[Flat]) -> list[int]:
+        """:meth:`commit_all` for what is flattened already."""
+        ids: dict[int, int] = {}
         with self._change():
-            execute = self._connection.execute
-            old = execute("SELECT result_id FROM results WHERE work_key = ?", (work_key,)).fetchone()
-            if old:
-                execute("DELETE FROM results WHERE result_id = ?", old)
-            cursor = execute(
-                "INSERT INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    old[0] if old else None,
-                    work_key,
-                    about.id,
-                    run_id,
-                    about.title,
-                    record.abstract,
-                    about.language,
-                    about.chars,
-                    about.sentences,
-                    len(record.actors),
-                    len(record.claims),
-                    len(record.stances),
-                    len(record.warnings),
-                    run.model,
-                    run.endpoint,
-                    run.strategy,
-                    run.recipe.sha256,
-                    text,
-                ),
-            )
-            result_id = _row_id(cursor)
-            execute(
-                "INSERT INTO documents (source, content_sha256, state, work_key, result_id, run_id) "
-                "VALUES (?, ?, 'done', ?, ?, ?) "
-                "ON CONFLICT (source) DO UPDATE SET content_sha256 = excluded.content_sha256, state = 'done', "
-                "cause = NULL, message = NULL, work_key = excluded.work_key, result_id = excluded.result_id, "
-                "run_id = excluded.run_id",
-                (name, about.id, work_key, result_id, run_id),
-            )
-            self._add_attempt(run_id, name, work_key, result_id, attempt)
-            execute("DELETE FROM answers WHERE work_key = ?", (work_key,))
-        return result_id
+            # A work key twice in one call (two documents of one text): the later takes the earlier's place.
+            for part in _without_repeats(finished):
+                ids |= zip((id(flat) for flat in part), store(self._connection, part), strict=True)
+        return [ids[id(flat)] for flat in finished]
 
     def fail(
         self, run_id: int, source: str, *, content_sha256: str | None, work_key: str | None, attempt: Attempt
@@ -221,44 +192,21 @@ class Journal(Reading):
                 "cause = excluded.cause, message = excluded.message, work_key = excluded.work_key, "
                 "run_id = excluded.run_id, result_id = (SELECT r.result_id FROM results AS r "
                 "WHERE r.result_id = documents.result_id AND r.content_sha256 = excluded.content_sha256)",
-                (name, content_sha256, attempt.cause, _short(attempt.message), work_key, run_id),
+                (name, content_sha256, attempt.cause, short(attempt.message), work_key, run_id),
             )
-            self._add_attempt(run_id, name, work_key, None, attempt)
-
-    def _add_attempt(
-        self, run_id: int, name: str, work_key: str | None, result_id: int | None, attempt: Attempt
-    ) -> None:
-        usage = attempt.usage
-        self._connection.execute(
-            "INSERT INTO attempts SELECT NULL, document_id, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? "
-            "FROM documents WHERE source = ?",
-            (
-                run_id,
-                work_key,
-                result_id,
-                attempt.started,
-                attempt.seconds,
-                attempt.cause,
-                _short(attempt.message),
-                usage.requests,
-                usage.reasks,
-                usage.retries,
-                usage.prompt_tokens,
-                usage.completion_tokens,
-                usage.cached_tokens,
-                usage.cost_usd,
-                name,
-            ),
-        )
+            add_attempts(self._connection, [(name, run_id, work_key, None, attempt)])
 
     # Answers of documents under way
 
     def remember(self, work_key: str, request_sha256: str, completion: str) -> None:
         """Keep one answer of a document that is not finished yet."""
+        self.remember_all([Answer(work_key, request_sha256, completion)])
+
+    def remember_all(self, answers: Sequence[Answer]) -> None:
+        """:meth:`remember` for many, all or none."""
+        rows = [(answer.work_key, answer.request_sha256, answer.completion) for answer in answers]
         with self._change():
-            self._connection.execute(
-                "INSERT OR REPLACE INTO answers VALUES (?, ?, ?)", (work_key, request_sha256, completion)
-            )
+            insert(self._connection, "INSERT OR REPLACE INTO answers VALUES {rows}", rows)
 
     def forget(self, work_key: str) -> None:
         """Drop the answers kept for a work key, so that it is asked anew."""
@@ -366,5 +314,15 @@ def _row_id(cursor: sqlite3.Cursor) -> int:
     return cursor.lastrowid
 
 
-def _short(message: str | None) -> str | None:
-    return None if message is None else storable(" ".join(message.split())[:MESSAGE_CHARACTERS])
+def _without_repeats(finished: Sequence[Flat]) -> list[list[Flat]]:
+    """The same in order, cut where a work key or a name comes again."""
+    parts: list[list[Flat]] = []
+    seen: set[str] = set()
+    for flat in finished:
+        keys = {"key " + flat.commit.work_key, "name " + flat.name}
+        if not parts or keys & seen:
+            parts.append([])
+            seen = set()
+        parts[-1].append(flat)
+        seen |= keys
+    return parts

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from summarise.schemas import Record
 
 Cause = Literal[
     "unreadable",
@@ -58,6 +61,26 @@ class Attempt:
     usage: AttemptUsage
     cause: Cause | None = None
     message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A finished document: what :meth:`summarise.journal.journal.Journal.commit` keeps, for many at once."""
+
+    run_id: int
+    source: str
+    work_key: str
+    record: Record
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer of a document that is not finished yet."""
+
+    work_key: str
+    request_sha256: str
+    completion: str
 
 
 @dataclass(frozen=True, slots=True)

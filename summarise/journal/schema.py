@@ -1,10 +1,7 @@
 """Version 1 of the results file, as SQL; docs/results.md explains it to people who query it.
 
-Invariant: ``results.record`` is the truth about a result, and every row that repeats part of it (actors, claims,
-stances, evidence, warnings, the full-text indexes) is derived from it by the triggers below, inside the statement
-that writes it. So no program, and no crash, can leave them out of step. It also makes a whole result one call into
-SQLite: the interpreter lock changes hands twice for a document, not twice for each of its 80 rows, which is what
-keeps a busy event loop and the writer's thread from waiting for each other.
+Invariant: ``results.record`` is the truth about a result; actors, claims, stances, evidence and warnings repeat parts
+of it in columns, and the full-text indexes follow by triggers, so that whoever writes a row keeps them in step.
 
 Plain SQL of SQLite 3.35 (JSON and FTS5 included), so that older Pythons can read the file too.
 """
@@ -205,56 +202,19 @@ TABLES = (
 )
 
 
-def _evidence(kind: str, items: str) -> str:
-    def get(path: str) -> str:
-        return f"json_extract(e.value, '$.{path}')"
-
-    return f"""INSERT INTO evidence
-            SELECT new.result_id, '{kind}', i.key, e.key, json_extract(i.value, '$.id'), {get("quote")},
-                {get("start")}, {get("end")}, {get("sentence.start")}, {get("sentence.end")},
-                {get("cue.start")}, {get("cue.end")}, {get("grounding")}
-            FROM json_each(new.record, '$.{items}') AS i, json_each(i.value, '$.evidence') AS e;"""
-
-
 TRIGGERS = (
-    f"""CREATE TRIGGER results_derive AFTER INSERT ON results BEGIN
-        INSERT INTO actors
-            SELECT new.result_id, key, json_extract(value, '$.id'), json_extract(value, '$.name'),
-                json_extract(value, '$.kind'), json_extract(value, '$.role'), json_extract(value, '$.aliases'),
-                json_extract(value, '$.mentions'), json_array_length(value, '$.mentions')
-            FROM json_each(new.record, '$.actors');
-        INSERT INTO claims (result_id, position, claim, claimant, claimant_actor, attribution, polarity, text, quote,
-                start, "end", grounding, further_quotes, confidence)
-            SELECT new.result_id, key, json_extract(value, '$.id'), json_extract(value, '$.claimant.name'),
-                json_extract(value, '$.claimant.actor'), json_extract(value, '$.attribution'),
-                json_extract(value, '$.polarity'), json_extract(value, '$.text'),
-                json_extract(value, '$.evidence[0].quote'), json_extract(value, '$.evidence[0].start'),
-                json_extract(value, '$.evidence[0].end'), json_extract(value, '$.evidence[0].grounding'),
-                CASE WHEN json_array_length(value, '$.evidence') > 1 THEN (
-                    SELECT group_concat(json_extract(e.value, '$.quote'), char(10))
-                    FROM json_each(c.value, '$.evidence') AS e WHERE e.key > 0) END,
-                json_extract(value, '$.confidence')
-            FROM json_each(new.record, '$.claims') AS c;
-        INSERT INTO stances
-            SELECT new.result_id, key, json_extract(value, '$.id'), json_extract(value, '$.holder.name'),
-                json_extract(value, '$.holder.actor'), json_extract(value, '$.target.name'),
-                json_extract(value, '$.target.actor'), json_extract(value, '$.label'),
-                json_extract(value, '$.evidence[0].quote'), json_extract(value, '$.evidence[0].start'),
-                json_extract(value, '$.evidence[0].end'), json_extract(value, '$.evidence[0].grounding'),
-                json_extract(value, '$.confidence')
-            FROM json_each(new.record, '$.stances');
-        {_evidence("claim", "claims")}
-        {_evidence("stance", "stances")}
-        INSERT INTO warnings
-            SELECT new.result_id, key, json_extract(value, '$.code'), json_extract(value, '$.message')
-            FROM json_each(new.record, '$.warnings');
-        INSERT INTO claims_fts (rowid, text, quote, further_quotes)
-            SELECT claim_id, text, quote, further_quotes FROM claims WHERE result_id = new.result_id;
+    """CREATE TRIGGER results_insert AFTER INSERT ON results BEGIN
         INSERT INTO results_fts (rowid, title, abstract) VALUES (new.result_id, new.title, new.abstract);
     END""",
-    """CREATE TRIGGER results_drop BEFORE DELETE ON results BEGIN
+    """CREATE TRIGGER claims_insert AFTER INSERT ON claims BEGIN
+        INSERT INTO claims_fts (rowid, text, quote, further_quotes)
+            VALUES (new.claim_id, new.text, new.quote, new.further_quotes);
+    END""",
+    """CREATE TRIGGER claims_delete AFTER DELETE ON claims BEGIN
         INSERT INTO claims_fts (claims_fts, rowid, text, quote, further_quotes)
-            SELECT 'delete', claim_id, text, quote, further_quotes FROM claims WHERE result_id = old.result_id;
+            VALUES ('delete', old.claim_id, old.text, old.quote, old.further_quotes);
+    END""",
+    """CREATE TRIGGER results_delete BEFORE DELETE ON results BEGIN
         INSERT INTO results_fts (results_fts, rowid, title, abstract)
             VALUES ('delete', old.result_id, old.title, old.abstract);
         DELETE FROM actors WHERE result_id = old.result_id;
