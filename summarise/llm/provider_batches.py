@@ -48,7 +48,7 @@ class ProviderBatches:
     """Uploads, batches and downloads at one endpoint; a context manager."""
 
     def __init__(self, endpoint: Endpoint, limits: Limits) -> None:
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self._limits = limits
         self._client = openai.AsyncOpenAI(
             base_url=endpoint.base_url, api_key=endpoint.api_key, max_retries=0, timeout=limits.timeout
@@ -172,7 +172,7 @@ class ProviderBatches:
             raise self._translated(error, limit) from error
 
     def _translated(self, error: Exception, seconds: float) -> SummariseError:
-        endpoint = self._endpoint
+        endpoint = self.endpoint
         status = error.status_code if isinstance(error, openai.APIStatusError) else 0
         if status in {400, 404, 405, 413, 415, 422, 501}:
             kind = _NotThereError if status == 404 else ConfigurationError
