@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import chain
 
 from summarise.extract.drafts import AUTHOR, ActorDraft, ClaimDraft, Draft, EvidenceDraft, StanceDraft
@@ -76,6 +77,7 @@ def mentions_of(text: str, names: Iterable[str]) -> tuple[Span, ...]:
     return tuple(sorted(found))
 
 
+@lru_cache(maxsize=4096)  # the same few names are compared with each other again and again
 def name_key(name: str) -> str:
     """A name folded for comparison: case, quotes, titles and possessive endings do not count."""
     words = [word for word in fold(name).text.replace(".", " ").split() if word not in _TITLES]
