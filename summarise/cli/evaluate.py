@@ -77,6 +77,9 @@ def run_evaluate(command: EvaluateCommand) -> None:
             _keep(gold, records, command.output)
     finally:  # the figures are shown even if the records cannot be kept
         _show(gold, records, other, as_json=command.as_json)
+    failed = sum(document.stem not in records for document in gold)
+    if command.records is None and failed:
+        raise DocumentError(f"{failed} of {len(gold)} documents failed (above); their marked rows count as missed")
 
 
 def _records_of(gold: Sequence[GoldDocument], path: Path) -> dict[str, Record]:

@@ -28,7 +28,7 @@ from summarise.extract.drafts import ActorDraft, sentence_at
 from summarise.prompts import Recipe
 from summarise.text import Span
 
-MOST_ASKED: Final = 10
+MOST_ASKED: Final = 7
 """Pairs asked about in one document, about 50 prompt tokens and 8 answer tokens each; of later pairs hardly one in
 ten is right (docs/quality.md)."""
 LEAST_SURE: Final = 0.09
