@@ -616,10 +616,10 @@ def test_a_document_that_fails_is_counted_and_the_others_go_on(
 ) -> None:
     blank = {"id": "blank", "text": " ", "gold_layers": ["claims"]}
     gold = write_lines(tmp_path / "gold.jsonl", blank, gold_row("town-1"))
-    assert ask(scripted_server([PROBE, ANSWER], play_all=True), gold, "--json") == 0
+    assert ask(scripted_server([PROBE, ANSWER], play_all=True), gold, "--json") == 1
     out, err = capsys.readouterr()
     assert json.loads(out)["failed"] == 1
-    assert "blank failed" in err
+    assert "blank failed" in err and "1 of 2 documents failed" in err
 
 
 def test_records_are_kept_when_the_endpoint_gives_up(
