@@ -100,6 +100,13 @@ def test_initials_and_abbreviations() -> None:
     assert mentions(text, actors["J. J. Holm"]) == ["J. J. Holm"]
 
 
+def test_a_family_name_that_comes_first_and_a_first_name_are_short_forms() -> None:
+    text = "Leaders met Han Tae Yong in Halvik. On Monday, Han agreed. Mary Holt was there too, and Mary did not.\n"
+    actors = actors_of(text, {"*": "person"})
+    assert "Han" in actors["Han Tae Yong"].aliases and "Mary" in actors["Mary Holt"].aliases
+    assert "Han" not in actors and "Mary" not in actors
+
+
 def test_a_description_that_fits_two_persons_is_nobody() -> None:
     text = "Mayor Ina Vale met Mayor Tom Reck. They talked, and the mayor left."
     assert [actor.aliases for actor in actors_of(text).values()] == [(), ()]

@@ -153,8 +153,9 @@ def _gather(mentions: Sequence[Mention]) -> list[Candidate]:
     full = sorted((key for key in groups if len(key) > 1), key=lambda key: (-len(groups[key]), groups[key][0].span))
     for position in (-1, 0):
         for key in full:
-            person = any(mention.title for mention in groups[key]) or (position == -1 and organisation.isdisjoint(key))
-            if person:
+            titled = any(mention.title for mention in groups[key])
+            plain = organisation.isdisjoint(key)
+            if titled or (plain and (position == -1 or _begins_with_own_name(key))):
                 owner.setdefault(key[position], key)
     initials = {
         "".join(word[0] for word in key if word not in {"of", "the", "and", "for"}): key for key in full if len(key) > 2
@@ -167,6 +168,11 @@ def _gather(mentions: Sequence[Mention]) -> list[Candidate]:
             home = initials.get(key[0].replace(".", ""))
         merged[home or key] += group
     return [_candidate(group) for group in merged.values() if group]
+
+
+def _begins_with_own_name(key: tuple[str, ...]) -> bool:
+    """Whether a name may be shortened to its first word: a first name, or a family name before two given ones."""
+    return key[0] in wordlists.words("first_names") or len(key) == 3
 
 
 def _candidate(mentions: Sequence[Mention]) -> Candidate:
