@@ -4,7 +4,7 @@ Invariants: records come ordered by source, rows in the table's own order, colum
 streamed, so memory does not grow with the file; what is read is one moment of the results file, also while a run
 writes; a file is whole or not there.
 
-Decisions about CSV (RFC 4180, UTF-8 without a byte order mark, line feeds):
+Decisions about CSV (RFC 4180 with its CRLF, UTF-8 without a byte order mark):
 
 - spreadsheets run cells that begin with ``=``, ``+``, ``-`` or ``@`` (also full-width, or after a tab or a line end)
   as formulas, and quotes come from documents anybody may have written. Text cells of that kind get an apostrophe in
@@ -133,7 +133,8 @@ def _json_array(lines: Iterator[str], out: Text) -> int:
 
 def _csv(journal: Reading, table: str, out: Text) -> int:
     columns = journal.columns(table)
-    writer = csv.writer(out, lineterminator="\n")
+    # With another line end than CRLF the csv module leaves a carriage return in a text unquoted: a new row.
+    writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(columns)
     count = 0
     for row in typed_rows(journal, table):
