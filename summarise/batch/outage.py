@@ -89,10 +89,15 @@ class Outage:
         self._schedule(now)
         return True
 
-    def probe_failed(self, reason: str) -> None:
-        """The probe found the endpoint failing; the next one waits longer."""
+    def probe_failed(self, reason: str, *, limited: bool = False) -> None:
+        """The probe found the endpoint failing; the next one waits longer.
+
+        Not if it was the rate that was ``limited``: how long to wait then is known to the pace, by which every
+        request goes out.
+        """
         self.reason = reason
-        self._wait = min(self._longest, self._wait * 2)
+        if not limited:
+            self._wait = min(self._longest, self._wait * 2)
         self._schedule(self._clock())
 
     def exhausted(self, *, probing: bool) -> bool:
@@ -106,6 +111,10 @@ class Outage:
         """Seconds until the next probe is due or the patience is used up, whichever is first."""
         patience = self.give_up_seconds + (self._answer_seconds if probing else 0.0) - (self.seconds or 0.0)
         return max(0.0, patience if probing else min(patience, self.probe_in))
+
+    def retry_in(self, failures: int) -> float:
+        """Seconds a document waits after so many failures of its own before it is tried again."""
+        return min(self._longest, _FIRST_WAIT * 2**failures)
 
     def _schedule(self, now: float) -> None:
         self._probe_at = now + self._wait

@@ -58,6 +58,7 @@ from summarise.errors import (
     ConfigurationError,
     EndpointUnavailableError,
     QuotaError,
+    RateLimitError,
     StorageError,
     SummariseError,
     UnknownModelError,
@@ -76,6 +77,8 @@ _GRACE_SECONDS = 5.0
 """How long answers under way are waited for when the run must end: they are paid for."""
 _MOST_REFUSED = 3
 """Requests in a row the endpoint did not accept before it is the settings and not the documents."""
+_MOST_PUT_BACK = 64
+"""Documents put back wait behind new ones, until so many hold their texts in memory."""
 _FRESH = 4096
 """Results of this run remembered, so that a text looked up before it was done is not done again."""
 
@@ -316,14 +319,20 @@ class Scheduler:
                 await self._change(timeout)
 
     def _fill(self) -> float | None:
-        """Start what there is room for; returns how long to wait for news."""
-        while len(self._tasks) < self._target() and (self._again or self._waiting):
-            again = bool(self._again)
-            if not again and self._budget_is_used_up():
-                return None
-            self._start(self._again.popleft() if again else self._waiting.popleft(), new=not again)
-        # Until the form of answers is known one document leads; its first answer makes no noise here.
-        return 0.05 if self._tasks and not self._form_is_known() else None
+        """Start what there is room for; returns how long to wait for news, None for as long as it takes."""
+        while len(self._tasks) < self._target():
+            retry_in = self._again[0].not_before - time.monotonic() if self._again else None
+            many = len(self._again) > _MOST_PUT_BACK + 2 * self._target()
+            if self._waiting and not many:
+                if self._budget_is_used_up():
+                    return None
+                self._start(self._waiting.popleft(), new=True)
+            elif retry_in is None or retry_in > 0:
+                return retry_in
+            else:
+                self._start(self._again.popleft(), new=False)
+        # Until the form of answers is known one document goes ahead; nobody tells when it has found out.
+        return None if self._form_is_known() else 0.05
 
     def _during_outage(self) -> float:
         """Let one probe through now and then, or give up; returns how long to wait for news."""
@@ -478,12 +487,13 @@ class Scheduler:
         if self._outage.failed(watch.began, str(error)):
             self.emit(PauseStarted(str(error), self._job.options.give_up_seconds))
         elif asyncio.current_task() is self._probe:
-            self._outage.probe_failed(str(error))
+            self._outage.probe_failed(str(error), limited=isinstance(error, RateLimitError))
         if self._outage.answers != item.answers_at_failure:
             item.failures += 1
             item.answers_at_failure = self._outage.answers
         if self._ending is not None or item.failures >= MOST_FAILURES:
             return False
+        item.not_before = time.monotonic() + self._outage.retry_in(item.failures)
         self._again.append(item)
         self.emit(DocumentPutBack(item.name, item.position, message_of(error, item.name)))
         return True
@@ -546,7 +556,7 @@ class Scheduler:
         try:
             await self._model.transport.chat(request, self._model.capability, meter)
         except EndpointUnavailableError as error:
-            self._outage.probe_failed(str(error))
+            self._outage.probe_failed(str(error), limited=isinstance(error, RateLimitError))
         except ConfigurationError as error:
             self._end("failed", str(error), error.exit_code, grace=_GRACE_SECONDS)
         except SummariseError:

@@ -33,8 +33,8 @@ class Item:
     """A document that needs work.
 
     ``followers`` (name, position) have the same text and wait for its result; ``failures`` counts failures at
-    the endpoint with answers to others in between; ``meter`` is what was spent on it in this run, over all
-    tries; while ``saving`` its outcome is being written.
+    the endpoint with answers to others in between, after which it waits until ``not_before``; ``meter`` is what
+    was spent on it in this run, over all tries; while ``saving`` its outcome is being written.
     """
 
     name: str
@@ -44,6 +44,7 @@ class Item:
     followers: list[tuple[str, int]] = field(default_factory=list)
     failures: int = 0
     answers_at_failure: int = -1
+    not_before: float = 0.0
     meter: Meter | None = None
     saving: bool = False
 
