@@ -28,13 +28,17 @@ MOST_IN_FLIGHT = 256
 """What ``auto`` grows to at most; the connection pool has room for more."""
 _OVERLOADED = frozenset({429, 503, 529})
 _FIRST_LIMIT = 2.0
-_FEWEST_SAMPLES = 4
+_FEWEST_SAMPLES = 6
 """Answers in a round at least, so that a median means something."""
-_NEAR_FLOOR, _TOO_SLOW = 1.25, 1.5
-"""Median latency over its floor: below the first the limit grows, above the second it shrinks."""
+_NEAR_FLOOR, _TOO_SLOW = 1.5, 2.0
+"""Median latency over its floor: up to the first (the tolerance of Netflix's Gradient2) the limit grows, above the
+second it shrinks. A server whose answers slow down evenly as it batches more still gains; one that queues is asked
+for at most twice what it can do at once, which costs it nothing. A batch wants throughput, not latency."""
 _GENTLY = 0.9
-_PAYS = 0.5
-"""In slow start a slower answer is fine while throughput still gains this share of what the limit gained."""
+_PAYS = 4 / 3
+"""In slow start, how much slower answers may become with each doubling: throughput then still gains half as much."""
+_SAMPLED = 0.5
+"""Answers that make a round, as a share of the limit."""
 _RAMP_SECONDS = 1.0
 """Over how long those who waited for a pause to end set out again."""
 _PAUSE_JITTER, _MOST_JITTER = 0.1, 1.0
@@ -117,10 +121,10 @@ class Bucket:
 class Adaptive:
     """The number of requests in flight that an endpoint keeps up with, found out as answers come.
 
-    Works in rounds of about as many answers as there are places. While the median latency stays near its floor the
-    limit doubles (until the first setback), then grows by its square root; a median above the tolerance takes a
-    tenth off. If three such steps leave the latency as it was, it was not our doing (longer documents, a slower
-    server) and that latency is the new floor.
+    Works in rounds. A round passes over as many answers as were under way when it began, so that it measures its own
+    limit and not the one before. While the median latency stays near its floor the limit doubles (until the first
+    setback), then grows by its square root; a median above the tolerance takes a tenth off. If three such steps leave
+    the latency as it was, it was not our doing (longer documents, a slower server): that latency is the new floor.
     """
 
     def __init__(self, most: int = MOST_IN_FLIGHT) -> None:
@@ -128,21 +132,23 @@ class Adaptive:
         self._most = float(most)
         self._starting = True
         self._floor: float | None = None
-        self._cut_at = -math.inf
-        self._samples: list[float] = []
-        self._round_began: float | None = None
-        self._busiest = 0
-        self._before: tuple[float, float] | None = None
+        self._before: float | None = None
         self._slow_since: tuple[float, float] | None = None
+        self._cut_at = -math.inf
+        self._passed_over = 0
+        self._samples: list[float] = []
+        self._busiest = 0
 
-    def answered(self, seconds: float, *, in_flight: int, now: float) -> None:
+    def answered(self, seconds: float, *, in_flight: int) -> None:
         """One answer after ``seconds``; ``in_flight`` requests were under way, it included."""
-        if self._round_began is None:
-            self._round_began = now - seconds
+        if self._passed_over > 0:
+            self._passed_over -= 1
+            return
         self._samples.append(seconds)
         self._busiest = max(self._busiest, in_flight)
-        if len(self._samples) >= max(self.limit, _FEWEST_SAMPLES):
-            self._end_round(now)
+        if len(self._samples) >= max(_SAMPLED * self.limit, _FEWEST_SAMPLES):
+            self._end_round(statistics.median(self._samples))
+            self._begin_round(in_flight - 1)
 
     def overloaded(self, seconds: float, *, now: float) -> None:
         """The endpoint had too much: half of it, once for all requests that were under way then."""
@@ -150,30 +156,24 @@ class Adaptive:
             return
         self.limit = max(1.0, self.limit / 2)
         self._starting, self._cut_at, self._slow_since = False, now, None
-        self._begin_round(None)
+        self._begin_round(int(self.limit))
 
-    def _end_round(self, now: float) -> None:
-        median = statistics.median(self._samples)
-        elapsed = max(now - (self._round_began or now), 1e-9)
-        throughput, limit = len(self._samples) / elapsed, self.limit
-        self._floor = median if self._floor is None else min(self._floor, median)
-        if self._starting and self._still_pays(throughput):
-            self._floor = max(self._floor, median)
+    def _end_round(self, median: float) -> None:
+        if self._floor is None:
+            self._floor = median
+        elif median < self._floor:
+            # Half way only: the lowest of many medians would be chance.
+            self._floor = (self._floor + median) / 2
+        if self._starting and self._before is not None and median <= _PAYS * self._before:
+            self._floor = median
+        self._before = median
         if median > _TOO_SLOW * self._floor:
             self._shrink(median)
-        elif median <= _NEAR_FLOOR * self._floor and self._busiest >= int(limit):
+        elif median > _NEAR_FLOOR * self._floor:
+            self._starting = False
+        elif self._busiest >= int(self.limit):
             self._slow_since = None
-            self.limit = min(self._most, limit * 2 if self._starting else limit + math.sqrt(limit))
-        else:
-            self._starting = self._starting and median <= _NEAR_FLOOR * self._floor
-        self._before = (limit, throughput)
-        self._begin_round(now)
-
-    def _still_pays(self, throughput: float) -> bool:
-        if self._before is None or self._before[0] >= self.limit:
-            return False
-        limit, earlier = self._before
-        return throughput / earlier - 1 >= _PAYS * (self.limit / limit - 1)
+            self.limit = min(self._most, self.limit * 2 if self._starting else self.limit + math.sqrt(self.limit))
 
     def _shrink(self, median: float) -> None:
         self._starting = False
@@ -185,8 +185,8 @@ class Adaptive:
             return
         self.limit = max(1.0, self.limit * _GENTLY)
 
-    def _begin_round(self, now: float | None) -> None:
-        self._samples, self._round_began, self._busiest = [], now, 0
+    def _begin_round(self, under_way: int) -> None:
+        self._samples, self._passed_over, self._busiest = [], under_way, 0
 
 
 @dataclass(slots=True)
@@ -301,7 +301,7 @@ class Pace:
             self._adaptive.overloaded(seconds, now=now)
         elif status < 400:
             self._own_pauses = 0
-            self._adaptive.answered(seconds, in_flight=self.in_flight, now=now)
+            self._adaptive.answered(seconds, in_flight=self.in_flight)
         self._hear_remainders(headers, turn, now)
         asked = retry_after(headers) if status is not None and status >= 400 else None
         if asked is None and status == 429 and now - seconds >= self._paused_until:
