@@ -27,10 +27,6 @@ from summarise import __version__
 from summarise.batch.causes import cause_of, message_of
 from summarise.batch.events import (
     BatchReport,
-    DocumentDone,
-    DocumentFailed,
-    DocumentReused,
-    DocumentStarted,
     Event,
     Listener,
     ModelReady,
@@ -38,46 +34,36 @@ from summarise.batch.events import (
     ProgressTick,
     RunEnded,
     RunStarted,
-    Usage,
 )
 from summarise.batch.identity import Identity, KeyMaker, identify
 from summarise.batch.options import BatchOptions
 from summarise.batch.sources import Skipped, Source, SourceOptions, discover
 from summarise.batch.submissions import Ended, Polling, Submissions, Surroundings, unfinished
 from summarise.batch.tally import Tally
-from summarise.batch.work import Stopwatch
+from summarise.batch.waiting import WaitingDocuments, Work
 from summarise.documents import Document
 from summarise.errors import (
     EXIT_DONE,
     EXIT_FAILED,
     EXIT_INTERRUPTED,
-    AuthenticationError,
-    QuotaError,
     RateLimitError,
-    StorageError,
     SummariseError,
-    UnknownModelError,
     UnreadableDocumentError,
     UsageError,
 )
 from summarise.journal.journal import Journal
-from summarise.journal.rows import Attempt, AttemptUsage, Cause, DocumentState, Outcome, RunEnd, RunStart
-from summarise.llm.batch_prices import batch_cost_usd
-from summarise.llm.client import LanguageModel, Sampling
-from summarise.llm.deferred import DeferredTransport, WaitingRequest, read_until_waiting
+from summarise.journal.rows import DocumentState, Outcome, RunEnd, RunStart
+from summarise.llm.client import LanguageModel
 from summarise.llm.endpoint import open_model
 from summarise.llm.provider_batches import MOST_BYTES, ProviderBatches
 from summarise.llm.transport import Transport
 from summarise.llm.usage import Meter
-from summarise.pipeline import summarise_document
-from summarise.schemas import Record, UsageInfo
 from summarise.settings import Settings
 
 _MOST_TURNED_AWAY = 4
 """Times a batch of one request may find the provider's queue full before the run ends."""
-_ABOUT_THE_RUN = (AuthenticationError, UnknownModelError, QuotaError, StorageError)
-_FORGOTTEN: frozenset[Cause] = frozenset({"invalid_answer", "truncated", "refused"})
-"""After these a retry must not be given the same answers again."""
+_GROUP_DOCUMENTS, _GROUP_CHARACTERS = 64, 4_000_000
+"""Read at a time, away from the event loop."""
 _ONCE = frozenset({"--force", "-f", "--retry-failed", "--only-failed", "--detach"})
 
 
@@ -103,16 +89,7 @@ class _End:
     outcome: Outcome
     reason: str | None
     exit_code: int
-
-
-@dataclass(slots=True)
-class _Held:
-    """A document that waits: where to read it again, and others with the same text."""
-
-    source: Source
-    work_key: str
-    followers: list[Source] = field(default_factory=list)
-    watch: Stopwatch = field(default_factory=Stopwatch)
+    waiting: int = 0
 
 
 async def run_via_batch_api(
@@ -187,19 +164,6 @@ def _what_to_read(
     return list(origin["inputs"]), dataclasses.replace(options, sources=SourceOptions(**sources))
 
 
-class _Recalled:
-    """The answers of a document that waits, from the results file. None come in while it is read."""
-
-    def __init__(self, journal: Journal, work_key: str) -> None:
-        self._known = journal.recall(work_key)
-
-    async def recall(self, request_sha256: str) -> str | None:
-        return self._known.get(request_sha256)
-
-    async def remember(self, request_sha256: str, completion: str) -> None:
-        raise AssertionError(f"an answer to {request_sha256} outside a batch, {len(completion)} characters")
-
-
 class _Run:
     """One run, from the first document to the report."""
 
@@ -215,17 +179,12 @@ class _Run:
         self._journal = journal
         self._keys = KeyMaker(identity)
         self._tally = Tally()
-        self._held: dict[str, _Held] = {}
-        self._ready: dict[str, tuple[WaitingRequest, str]] = {}
-        self._ready_bytes = 0
         self._most_requests = provider.most_requests
         self._one_at_a_time = False
         self._turned_away = 0
-        self._asked = 0
         self._cancelled: str | None = None
         self._halt = asyncio.Event()
         self._halted: _End | None = None
-        self._fresh: set[str] = set()
 
     async def through(
         self, found: Iterator[Source | Skipped], names: Sequence[str], stop: asyncio.Event
@@ -273,22 +232,27 @@ class _Run:
             )
             if not isinstance(opened.transport, Transport):
                 raise TypeError("an opened model has a live transport")
-            self._live, self._capability = opened.transport, opened.capability
-            endpoint = opened.endpoint
-            provider = await stack.enter_async_context(ProviderBatches(endpoint, self._live.limits))
+            limits = dataclasses.replace(opened.transport.limits, sleep=self._provider.polling.sleep)
+            provider = await stack.enter_async_context(ProviderBatches(opened.endpoint, limits))
             self._submissions = Submissions(
                 provider,
                 self._journal,
                 run_id=self._run_id,
-                origin=self._origin(names, endpoint.base_url),
+                origin=self._origin(names, opened.endpoint.base_url),
                 surroundings=Surroundings(
-                    self._provider.polling, lambda words: self._emit(Notice(words)), self._held.__contains__
+                    self._provider.polling,
+                    notify=lambda words: self._emit(Notice(words)),
+                    is_held=lambda work_key: work_key in self._documents,
                 ),
             )
+            work = Work(
+                self._journal, self._run_id, self._identity, self._settings, self._options, self._tally, self._emit
+            )
+            self._documents = WaitingDocuments(work, opened.transport, opened.capability, self._submissions)
             await self._submissions.recover()
             await self._take_in(found, opened)
             await self._hand_in(everything=True)
-            return await self._fetch()
+            return dataclasses.replace(await self._fetch(), waiting=len(self._documents))
 
     def _origin(self, names: Sequence[str], base_url: str) -> dict[str, Any]:
         """What a later run needs to go on with a batch without being told the inputs again."""
@@ -308,27 +272,23 @@ class _Run:
     # Documents into questions
 
     async def _take_in(self, found: Iterator[Source | Skipped], opened: LanguageModel) -> None:
-        """Look at every document once; those that need answers end up held, their questions ready or sent."""
-        for item in found:
-            if self._halt.is_set() or self._budget_is_used_up():
-                return
-            self._tally.found += 1
-            if isinstance(item, Skipped):
-                self._fail_unread(item, item.cause, item.message.removeprefix(f"{item.name}: "))
-                continue
-            try:
-                document = await asyncio.to_thread(item.read)
-            except UnreadableDocumentError as error:
-                self._fail_unread(item, cause_of(error), message_of(error, item.name))
-                continue
-            key = self._keys.key(document.id)
-            if not self._settled(item, document, key):
-                if self._capability.form is None:
-                    await self._probe(opened)
-                await self._take_up(item, document, key)
-                await self._hand_in(everything=False)
+        """Look at every document once; those that need answers end up waiting, their questions ready or sent."""
+        while group := await asyncio.to_thread(_read_some, found):
+            for item, read in group:
+                if self._halt.is_set() or self._budget_is_used_up():
+                    return
+                self._tally.found += 1
+                if isinstance(item, Skipped):
+                    self._documents.fail_unread(item, item.cause, item.message.removeprefix(f"{item.name}: "))
+                elif not isinstance(read, Document):
+                    self._documents.fail_unread(item, cause_of(read), message_of(read, item.name))
+                elif not self._settled(item, read, key := self._keys.key(read.id)):
+                    if opened.capability.form is None:
+                        await self._probe(opened)
+                    await self._documents.take_up(item, read, key)
+                    await self._hand_in(everything=False)
+            self._tick()
         self._tally.discovery_finished = True
-        self._tick()
 
     def _settled(self, source: Source, document: Document, key: str) -> bool:
         """Whether nothing is to be asked about the document: the rules of every batch, but that what an earlier run
@@ -344,7 +304,7 @@ class _Run:
         if _has(state, "done", key) or result_id is not None:
             if result_id is not None:
                 self._journal.attach(self._run_id, source.name, document.id, result_id)
-            self._reused(source)
+            self._documents.reused(source)
             return True
         if _has(state, "failed", key) and not (options.retry_failed or options.only_failed):
             self._tally.failed_before += 1
@@ -357,74 +317,29 @@ class _Run:
         await opened.probe(meter)
         self._emit(ModelReady(opened.endpoint.model, self._identity.endpoint))
 
-    async def _take_up(self, source: Source, document: Document, key: str) -> None:
-        if key in self._held:
-            self._held[key].followers.append(source)
-            return
-        if key in self._fresh:
-            result_id = self._journal.result_of(key)
-            if result_id is not None:  # done a moment ago, under another name
-                self._journal.attach(self._run_id, source.name, document.id, result_id)
-                self._reused(source)
-                return
-        if self._options.force and not self._submissions.waits(key):
-            self._journal.forget(key)
-        self._asked += 1
-        self._tally.asking_since = self._tally.asking_since or self._tally.clock()
-        held = self._held[key] = _Held(source, key)
-        self._emit(DocumentStarted(source.name, source.position))
-        await self._read_on(held, document)
-
-    async def _read_on(self, held: _Held, document: Document) -> None:
-        """Read the document until its record, its failure or its next questions."""
-        transport = DeferredTransport(self._live, held.work_key, self._submissions.errors)
-        sampling = Sampling(self._settings.temperature, self._settings.seed, self._settings.reasks)
-        model = LanguageModel(transport, sampling, self._capability).remembering(
-            _Recalled(self._journal, held.work_key)
-        )
-        work = summarise_document(document, model, self._settings, include_text=self._options.include_text)
-        try:
-            record = await read_until_waiting(work, transport)
-        except _ABOUT_THE_RUN:
-            raise
-        except Exception as error:  # noqa: BLE001  # also a bug is the failure of its document, and named so
-            self._fail(held, document, error)
-            return
-        if record is not None:
-            self._save(held, document, record)
-            return
-        for request in transport.waiting.values():
-            if not self._submissions.under_way(request.custom_id) and request.custom_id not in self._ready:
-                self._ready[request.custom_id] = (request, held.source.name)
-                self._ready_bytes += len(request.line())
-
     # Questions into batches
 
     async def _hand_in(self, *, everything: bool) -> None:
         """Send full batches; with ``everything`` also the last one, which may be small."""
-        while self._ready and self._cancelled is None and not self._halt.is_set():
-            full = len(self._ready) >= self._most_requests or self._ready_bytes >= self._provider.most_bytes
-            if not (full or everything) or (self._one_at_a_time and self._submissions.open):
+        while self._cancelled is None and not self._halt.is_set():
+            size = self._most_requests, self._provider.most_bytes
+            full = self._documents.ready(*size)
+            if full is None or not (full or everything) or (self._one_at_a_time and self._submissions.open):
                 return
-            requests: list[tuple[WaitingRequest, str]] = []
-            size = 0
-            for request, source in self._ready.values():
-                size += len(request.line())
-                if requests and (len(requests) == self._most_requests or size > self._provider.most_bytes):
-                    break
-                requests.append((request, source))
+            requests = self._documents.requests(*size)
             await self._submissions.hand_in(requests)
-            for request, _ in requests:
-                del self._ready[request.custom_id]
-                self._ready_bytes -= len(request.line())
+            self._documents.sent(requests)
 
     # Batches into answers
 
     async def _fetch(self) -> _End:
         """Wait for batches and read their documents on, until none is under way or the run must end."""
         detach = self._provider.detach
-        while (self._submissions.open or self._ready) and self._cancelled is None and not self._halt.is_set():
-            if not self._submissions.open:  # the provider's queue was full a moment ago
+        while self._cancelled is None and not self._halt.is_set():
+            if not self._submissions.open:
+                if self._documents.ready(1, 1) is None:
+                    break
+                # The provider's queue was full a moment ago.
                 await self._submissions.pause(self._halt)
                 await self._hand_in(everything=True)
                 continue
@@ -442,31 +357,13 @@ class _Run:
         if ended.queue_full:
             self._slow_down(ended)
         for key in ended.work_keys:
-            held = self._held.get(key)
-            if held is not None:
-                await self._read_again(held)
+            await self._documents.read_on(key)
         if ended.queue_full:
             return
         self._turned_away = 0
         self._submissions.dealt_with(ended)
         if ended.status == "cancelled" and len(ended.result.answers) < len(ended.submission.items):
             self._cancelled = ended.submission.provider_id
-
-    async def _read_again(self, held: _Held) -> None:
-        try:
-            document = await asyncio.to_thread(held.source.read)
-        except UnreadableDocumentError as error:
-            self._fail(held, None, error)
-            return
-        key = self._keys.key(document.id)
-        if key == held.work_key:
-            await self._read_on(held, document)
-            return
-        # It changed while it waited: what was asked about is no more, what it says now is asked about.
-        del self._held[held.work_key]
-        await self._take_up(held.source, document, key)
-        for follower in held.followers:
-            await self._take_up(follower, await asyncio.to_thread(follower.read), key)
 
     def _slow_down(self, ended: Ended) -> None:
         """The provider takes no more at once: smaller batches, one after the other."""
@@ -478,86 +375,9 @@ class _Run:
         self._turned_away += size == 1
         if self._turned_away >= _MOST_TURNED_AWAY:
             raise RateLimitError(
-                f"{self._live.endpoint.base_url} has no room for even one request in its batch queue; "
+                f"{self._identity.endpoint} has no room for even one request in its batch queue; "
                 "wait until other batches are done, then run again"
             )
-
-    # What became of a document
-
-    def _save(self, held: _Held, document: Document, record: Record) -> None:
-        usage = self._usage(record.run.requests, record.run.reasks, record.run.usage)
-        record = record.model_copy(update={"run": record.run.model_copy(update={"cost_usd": usage.cost_usd})})
-        with self._journal.transaction():
-            result_id = self._journal.commit(
-                self._run_id,
-                held.source.name,
-                work_key=held.work_key,
-                record=record,
-                attempt=_attempt(held.watch, usage, None, None),
-            )
-            for follower in held.followers:
-                self._journal.attach(self._run_id, follower.name, document.id, result_id)
-        del self._held[held.work_key]
-        self._fresh.add(held.work_key)
-        self._tally.spend(usage)
-        self._tally.succeed(with_warnings=bool(record.warnings))
-        codes = tuple(warning.code for warning in record.warnings)
-        source = held.source
-        self._emit(DocumentDone(source.name, source.position, result_id, codes, usage, held.watch.seconds))
-        for follower in held.followers:
-            self._reused(follower)
-
-    def _fail(self, held: _Held, document: Document | None, error: Exception) -> None:
-        cause, message = cause_of(error), message_of(error, held.source.name)
-        usage = self._paid(held.work_key)
-        with self._journal.transaction():
-            if cause in _FORGOTTEN:
-                self._journal.forget(held.work_key)
-            for source in (held.source, *held.followers):
-                first = source is held.source
-                self._journal.fail(
-                    self._run_id,
-                    source.name,
-                    content_sha256=document.id if document else None,
-                    work_key=held.work_key if document else None,
-                    attempt=_attempt(held.watch, usage if first else Usage(), cause, message),
-                )
-        del self._held[held.work_key]
-        self._tally.spend(usage)
-        for source in (held.source, *held.followers):
-            self._tally.fail(cause, worked=True)
-            self._emit(DocumentFailed(source.name, source.position, cause, message))
-
-    def _fail_unread(self, item: Source | Skipped, cause: Cause, message: str) -> None:
-        attempt = _attempt(Stopwatch(), Usage(), cause, message)
-        self._journal.fail(self._run_id, item.name, content_sha256=None, work_key=None, attempt=attempt)
-        self._tally.fail(cause, worked=False)
-        self._emit(DocumentFailed(item.name, item.position, cause, message))
-
-    def _paid(self, work_key: str) -> Usage:
-        """What the answers of a document that failed cost."""
-        prompt = completion = requests = 0
-        for text in self._journal.recall(work_key).values():
-            used = json.loads(text).get("usage") or {}
-            requests += 1
-            prompt += used.get("prompt_tokens", 0)
-            completion += used.get("completion_tokens", 0)
-        used_up = UsageInfo(prompt_tokens=prompt, completion_tokens=completion, cached_tokens=None)
-        return self._usage(requests, max(0, requests - 1), used_up)
-
-    def _usage(self, requests: int, reasks: int, used: UsageInfo) -> Usage:
-        return Usage(
-            requests=requests,
-            reasks=reasks,
-            prompt_tokens=used.prompt_tokens,
-            completion_tokens=used.completion_tokens,
-            cached_tokens=used.cached_tokens,
-            cost_usd=batch_cost_usd(self._identity.endpoint, self._identity.model, used),
-        )
-
-    def _reused(self, source: Source) -> None:
-        self._tally.reused += 1
-        self._emit(DocumentReused(source.name, source.position))
 
     # The end
 
@@ -576,7 +396,7 @@ class _Run:
 
     def _budget_is_used_up(self) -> bool:
         most = self._options.max_documents
-        if most is None or self._asked < most:
+        if most is None or self._documents.asked < most:
             return False
         self._halted = self._halted or _End("stopped", f"--max-documents {most} was reached", EXIT_FAILED)
         return True
@@ -609,7 +429,7 @@ class _Run:
             exit_code=EXIT_FAILED if failed and end.exit_code == EXIT_DONE else end.exit_code,
             run_id=self._run_id,
             output=str(self._options.output),
-            totals=tally.snapshot(in_flight=len(self._held)),
+            totals=tally.snapshot(in_flight=end.waiting),
             failed_by_cause=dict(tally.by_cause),
             seconds=round(tally.seconds, 3),
             retry_command=shlex.join([*command, "--retry-failed"]) if failed else None,
@@ -617,21 +437,35 @@ class _Run:
         )
 
     def _tick(self) -> None:
-        self._emit(ProgressTick(self._tally.snapshot(in_flight=len(self._held))))
+        self._emit(ProgressTick(self._tally.snapshot(in_flight=len(self._documents))))
 
     def _emit(self, event: Event) -> None:
         if self.listener is not None:
             self.listener(event)
 
 
+def _read_some(
+    found: Iterator[Source | Skipped],
+) -> list[tuple[Source | Skipped, Document | UnreadableDocumentError | None]]:
+    """The next documents, read; empty when there are no more."""
+    group: list[tuple[Source | Skipped, Document | UnreadableDocumentError | None]] = []
+    size = 0
+    for item in found:
+        read: Document | UnreadableDocumentError | None = None
+        if not isinstance(item, Skipped):
+            try:
+                read = item.read()
+                size += len(read.text)
+            except UnreadableDocumentError as error:
+                read = error
+        group.append((item, read))
+        if len(group) >= _GROUP_DOCUMENTS or size >= _GROUP_CHARACTERS:
+            break
+    return group
+
+
 def _has(state: DocumentState | None, wanted: str, key: str) -> bool:
     return state is not None and state.state == wanted and state.work_key == key
-
-
-def _attempt(watch: Stopwatch, usage: Usage, cause: Cause | None, message: str | None) -> Attempt:
-    spent = AttemptUsage(**dataclasses.asdict(usage))
-    started = datetime.fromtimestamp(datetime.now(UTC).timestamp() - watch.seconds, UTC)
-    return Attempt(started.isoformat(timespec="milliseconds"), watch.seconds, spent, cause, message)
 
 
 def _now() -> str:

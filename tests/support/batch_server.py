@@ -315,13 +315,14 @@ class BatchServer:
                 continue
             if set(line) != {"custom_id", "method", "url", "body"} or line["method"] != "POST":
                 wrong("invalid_request", "The line must have custom_id, method, url and body.", number)
-            elif line["url"] != stored.about["endpoint"]:
+                continue
+            if line["url"] != stored.about["endpoint"]:
                 wrong("mismatched_endpoint", "The url does not match the batch's endpoint.", number)
             elif line["custom_id"] in seen or not 1 <= len(line["custom_id"]) <= 64:
                 wrong("duplicate_custom_id", "The custom_id is not unique, or not of 1 to 64 characters.", number)
             elif line["body"].get("model") != self.model:
                 wrong("model_not_found", "The provided model is not supported by the Batch API.", number)
-            seen.add(line.get("custom_id", ""))
+            seen.add(line["custom_id"])
             stored.lines.append(line)
         if not stored.lines:
             wrong("empty_file", "The input file is empty.", None)
