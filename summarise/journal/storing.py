@@ -20,6 +20,8 @@ CHUNKS = (64, 16, 4, 1)
 
 _CLAIMS = """INSERT INTO claims (result_id, position, claim, claimant, claimant_actor, attribution, polarity, text,
     quote, start, "end", grounding, further_quotes, confidence) VALUES {rows}"""
+_CLAIMS_FTS = """INSERT INTO claims_fts (rowid, text, quote, further_quotes)
+    SELECT claim_id, text, quote, further_quotes FROM claims WHERE result_id IN (SELECT value FROM json_each(?))"""
 _DOCUMENTS = """INSERT INTO documents (source, content_sha256, state, work_key, result_id, run_id) VALUES {rows}
     ON CONFLICT (source) DO UPDATE SET content_sha256 = excluded.content_sha256, state = 'done', cause = NULL,
     message = NULL, work_key = excluded.work_key, result_id = excluded.result_id, run_id = excluded.run_id"""
@@ -43,6 +45,7 @@ def store(connection: sqlite3.Connection, finished: Sequence[Flat]) -> list[int]
     insert(connection, "INSERT INTO results VALUES {rows}", [flat.result(of) for flat, of in pairs])
     insert(connection, "INSERT INTO actors VALUES {rows}", _all(flat.actors(of) for flat, of in pairs))
     insert(connection, _CLAIMS, _all(flat.claims(of) for flat, of in pairs))
+    connection.execute(_CLAIMS_FTS, (json.dumps(ids),))
     insert(connection, "INSERT INTO stances VALUES {rows}", _all(flat.stances(of) for flat, of in pairs))
     insert(connection, "INSERT INTO evidence VALUES {rows}", _all(flat.evidence(of) for flat, of in pairs))
     insert(connection, "INSERT INTO warnings VALUES {rows}", _all(flat.warnings(of) for flat, of in pairs))

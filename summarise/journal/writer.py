@@ -170,7 +170,9 @@ class Writer:
 
     def _run_all(self, calls: Sequence[Call]) -> list[Any]:
         outcomes: list[Any] = [None] * len(calls)
-        self._journal.remember_all([call for call in calls if isinstance(call, Answer)])
+        answers = [call for call in calls if isinstance(call, Answer)]
+        if answers:
+            self._journal.remember_all(answers)
         finished: dict[int, Flat] = {}
         for place, call in enumerate(calls):
             try:
@@ -180,6 +182,8 @@ class Writer:
                     outcomes[place] = call()
             except (SummariseError, ValueError) as error:
                 outcomes[place] = error
-        for place, result_id in zip(finished, self._journal.commit_flat(list(finished.values())), strict=True):
-            outcomes[place] = result_id
+        if finished:
+            ids = self._journal.commit_flat(list(finished.values()))
+            for place, result_id in zip(finished, ids, strict=True):
+                outcomes[place] = result_id
         return outcomes
