@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from summarise.schemas import Record
-from support.commands import answering, folder_of, options_for, run
+from support.commands import answering, figure, folder_of, options_for, run
 from support.server import ScriptedServer
 
 from summarise.cli import main as cli
@@ -61,7 +61,7 @@ def test_lines_are_shown_only_while_the_text_is_the_one_that_was_read(results: P
     assert run(None, "show", results, "000.txt") == 0
     out = capsys.readouterr().out
     assert "line 3" not in out
-    assert "characters 48–70: “the harbour will close”" in out
+    assert "characters 46–68: “the harbour will close”" in out
 
 
 def test_a_stored_text_is_enough_for_lines(scripted_server: Start, results: Path, capsys: Any) -> None:
@@ -105,7 +105,7 @@ def test_a_name_that_fits_several_documents_asks_for_more_of_it(
 def test_search_finds_words_in_claims_and_abstracts(results: Path, capsys: Any) -> None:
     assert run(None, "search", results, "HARBOUR clos*") == 0
     out = capsys.readouterr().out
-    assert "reports/000.txt  c1, characters 48–70" in out
+    assert "reports/000.txt  c1, characters 46–68" in out
     assert "reports/001.txt  abstract" in out
     assert run(None, "search", results, "fight", "--json", "--limit", 1) == 0
     hits = json.loads(capsys.readouterr().out)
@@ -124,15 +124,10 @@ def test_any_words_may_be_searched_for(results: Path, capsys: Any, words: str) -
 def test_status_says_how_it_stands_and_how_to_go_on(results: Path, capsys: Any) -> None:
     assert run(None, "status", results) == 0
     out = capsys.readouterr().out
-    for words in (
-        "documents       3",
-        "done            2",
-        "failed          1",
-        "invalid_answer  1",
-        "run 1: ",
-        "finished",
-    ):
-        assert words in out
+    shown = {name: figure(name, out) for name in ("documents", "done", "failed", "invalid_answer")}
+    assert shown == {"documents": "3", "done": "2", "failed": "1", "invalid_answer": "1"}
+    assert "run 1: " in out
+    assert "finished after" in out
     assert "writing now" not in out
     command = out.splitlines()[-1].strip()
     assert command.startswith("summarise batch reports -o results.db")
@@ -194,7 +189,7 @@ def test_reading_is_possible_while_a_run_writes_and_says_who_it_is(
         while not asked(server) and time.monotonic() < deadline:
             time.sleep(0.02)
         assert run(None, "status", results) == 0
-        assert f"writing now     process {process.pid} on " in capsys.readouterr().out
+        assert figure("writing now", capsys.readouterr().out).startswith(f"process {process.pid} on ")
         assert run(server, "batch", "reports", "-o", "results.db", "--quiet") == 2
         assert f"process {process.pid} on " in capsys.readouterr().err
     finally:
@@ -211,3 +206,48 @@ def test_the_key_is_in_no_command(scripted_server: Start, results: Path, monkeyp
     server = scripted_server(answering())
     assert cli.main(["batch", "reports", "-o", "results.db", "--quiet", "--force", *options_for(server)]) == 1
     assert b"sk-not-for-the-file" not in results.read_bytes()
+
+
+def test_export_writes_the_records_ordered_by_source(results: Path, capsys: Any) -> None:
+    assert run(None, "export", results) == 0
+    lines = capsys.readouterr().out.splitlines()
+    records = [Record.model_validate_json(line) for line in lines]
+    assert [record.document.source for record in records] == ["reports/000.txt", "reports/001.txt"]
+    assert run(None, "export", results, "-o", "records.jsonl") == 0
+    assert Path("records.jsonl").read_text(encoding="utf-8").splitlines() == lines
+
+
+@pytest.mark.parametrize(("name", "begins"), [("claims.csv", "source,"), ("all.json", "["), ("all.md", "# ")])
+def test_the_format_is_that_of_the_output_s_name(results: Path, name: str, begins: str) -> None:
+    table = ["--table", "claims"] if name == "claims.csv" else []
+    assert run(None, "export", results, "-o", name, *table) == 0
+    assert Path(name).read_text(encoding="utf-8").startswith(begins)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["-o", "records.xlsx"], "--format"),
+        (["--format", "stone"], "jsonl"),
+        (["--table", "secrets"], "claims"),
+        (["--format", "csv"], "--table"),
+        (["-o", "results.db", "--format", "json"], "--force"),
+    ],
+)
+def test_an_export_that_cannot_be_is_refused(results: Path, capsys: Any, words: list[str], said: str) -> None:
+    before = results.read_bytes()
+    assert run(None, "export", results, *words) == 2
+    assert said in capsys.readouterr().err
+    assert results.read_bytes() == before
+    assert not Path("records.xlsx").exists()
+
+
+def test_an_output_is_overwritten_only_if_asked_for_and_never_the_results_file(results: Path, capsys: Any) -> None:
+    output = Path("records.jsonl")
+    output.write_text("mine")
+    assert run(None, "export", results, "-o", output) == 2
+    assert output.read_text() == "mine"
+    assert run(None, "export", results, "-o", output, "--force") == 0
+    assert output.read_text().startswith('{"schema":')
+    assert run(None, "export", results, "-o", results, "--force", "--format", "json") == 2
+    assert "the results file itself" in capsys.readouterr().err

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import typer
 
 from summarise.batch.events import BatchReport, DocumentStarted, Event, ModelReady
-from summarise.batch.options import BatchOptions
+from summarise.batch.options import BatchOptions, Via
 from summarise.batch.run import asummarise_batch
 from summarise.batch.sources import SourceOptions
 from summarise.cli.console import console
@@ -51,6 +51,7 @@ class BatchCommand:
     output: Path | None
     choices: Mapping[str, Any]
     dry_run: bool
+    detach: bool
     resume: bool
     showing: Showing
     words: tuple[str, ...]
@@ -109,8 +110,16 @@ async def _summarise(command: BatchCommand, options: BatchOptions, settings: Set
         view(event)
 
     with handled(interrupts):
-        return await asummarise_batch(
-            command.inputs, output=options.output, settings=settings, options=options, listener=listen, stop=stop
+        if options.via == "requests":
+            return await asummarise_batch(
+                command.inputs, settings=settings, options=options, listener=listen, stop=stop
+            )
+        # Loaded here: few runs go this way.
+        from summarise.batch.provider import ProviderOptions, run_via_batch_api  # noqa: PLC0415
+
+        provider = ProviderOptions(detach=command.detach)
+        return await run_via_batch_api(
+            command.inputs, settings=settings, options=options, provider=provider, listener=listen, stop=stop
         )
 
 
@@ -120,11 +129,17 @@ def batch_options(command: BatchCommand) -> BatchOptions:
     Raises:
         UsageError: if there is no results file, nothing to read, or a value that cannot be meant.
     """
-    choices = command.choices
+    choices = dict(command.choices)
+    if command.resume and choices["via"] is None:
+        choices["via"] = "batch-api"
+    if command.detach and choices["via"] != "batch-api":
+        raise UsageError("--detach goes with --via batch-api; requests that are not waited for are lost")
     if command.output is None:
         raise UsageError(_where_to(command.inputs))
     if not command.inputs and not choices["files_from"] and not command.resume:
         raise UsageError("nothing to read: name files, folders or globs, or pass --files-from LIST")
+    if choices["via"] not in (None, *get_args(Via)):
+        raise UsageError(f"--via: there is no {choices['via']!r}; there are {' and '.join(get_args(Via))}")
     chosen = {name: choices[name] for name in _RUN_CHOICES if choices[name] is not None}
     if choices["max_time"] is not None:
         chosen["max_seconds"] = seconds_of(choices["max_time"], "--max-time")

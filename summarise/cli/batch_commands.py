@@ -91,10 +91,14 @@ def batch(
         str | None, typer.Option("--give-up", help="Stop when the endpoint has been gone for so long; default: 5m.")
     ] = None,
     via: Annotated[
-        str, typer.Option("--via", help="How to ask: requests, or batch-api (the provider's batch endpoint).")
-    ] = "requests",
+        str | None,
+        typer.Option("--via", help="How to ask: requests (default), or batch-api: the provider's batch endpoint."),
+    ] = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="With batch-api: hand in, fetch what is there, and end without waiting.")
+    ] = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Fetch what --via batch-api has handed in; needs no inputs.")
+        bool, typer.Option("--resume", help="Go on with what --via batch-api has handed in; needs no inputs.")
     ] = False,
     log_json: Annotated[
         bool, typer.Option("--log-json", help="One JSON event a line on standard error, and nothing else there.")
@@ -140,6 +144,7 @@ def batch(
             output=output,
             choices=choices,
             dry_run=dry_run,
+            detach=detach,
             resume=resume,
             showing=Showing(as_json=as_json, log_json=log_json, quiet=quiet, verbose=verbose, no_color=no_color),
             words=("summarise", BATCH, *ctx.meta[TYPED]),

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from summarise.assets import PullProgress
-from summarise.extract.asking import Progress as Reading
+if TYPE_CHECKING:  # only their names are needed here, and what they bring along takes a second to load
+    from summarise.assets import PullProgress
+    from summarise.extract.asking import Progress as Reading
 
 
 def console(stream: IO[str], *, no_color: bool = False) -> Console:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from summarise.batch.events import BatchReport
@@ -24,13 +23,11 @@ def print_ending(report: BatchReport, console: Console) -> None:
 
 
 def print_rows(rows: Iterator[tuple[str, str]], console: Console) -> None:
-    """Two columns, names and figures."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in rows:
-        table.add_row(name, Text(value))
-    console.print(table)
+    """Two columns, names and figures; long figures run on, so that paths can be copied."""
+    listed = list(rows)
+    width = max(len(name) for name, _ in listed)
+    for name, value in listed:
+        console.print(Text.assemble((f"{name:{width}}  ", "dim"), value), soft_wrap=True)
 
 
 def causes(failed_by_cause: Mapping[str, int]) -> Iterator[tuple[str, str]]:

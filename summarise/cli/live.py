@@ -11,6 +11,7 @@ import json
 import sys
 import time
 from collections import deque
+from datetime import UTC, datetime
 from typing import IO, Protocol
 
 from rich.console import Console, Group
@@ -188,7 +189,8 @@ class JsonView:
 
     def _write(self, row: dict[str, object]) -> None:
         # ASCII only, so that names with undecodable bytes (lone surrogates) can be written too.
-        self._stream.write(json.dumps(row) + "\n")
+        when = datetime.now(UTC).isoformat(timespec="milliseconds")
+        self._stream.write(json.dumps({"time": when, **row}) + "\n")
         self._stream.flush()
 
 

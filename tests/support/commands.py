@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -65,3 +66,10 @@ def run(server: ScriptedServer | None, *args: object) -> int:
 def child(server: ScriptedServer, *args: object) -> list[str]:
     """The words that run ``summarise ARGS`` in a process of its own."""
     return [sys.executable, "-m", "summarise", *(str(arg) for arg in args), *options_for(server)]
+
+
+def figure(name: str, out: str) -> str:
+    """The figure in this row of a printed table."""
+    found = re.search(rf"^ *{name}  +(.*)$", out, re.M)
+    assert found is not None, f"no row {name!r} in:\n{out}"
+    return found[1].strip()
