@@ -5,7 +5,7 @@ PYTHON ?= python3
 EXAMPLE := examples/harbour_2_lantern.txt
 SOURCES := summarise schemas prompts tests tools bench
 
-.PHONY: demo test check lint installed types imports docs format rerecord bench lock clean
+.PHONY: demo test check lint installed types imports docs format rerecord bench bench-full bench-tools lock clean
 
 demo: $(VENV)/done ## fetch the embedded model and summarise an example
 	$(BIN)/summarise $(EXAMPLE)
@@ -40,11 +40,17 @@ format: $(VENV)/done
 rerecord: $(VENV)/done ## record the cassettes again from the embedded model; TEST=… for some
 	$(BIN)/python tools/rerecord.py $(TEST)
 
-bench: $(VENV)/done ## grounding beside other tools, in an environment of its own (peers on a model: bench/peers)
-	test -x $(VENV)-bench/bin/python || $(PYTHON) -m venv $(VENV)-bench
-	$(VENV)-bench/bin/pip install -q -r bench/grounding/requirements.txt
-	$(VENV)-bench/bin/pip install -q -e .
+bench: bench-tools ## grounding beside other tools, and a short look at a batch's speed (peers on a model: bench/peers)
 	$(VENV)-bench/bin/python bench/grounding/compare.py
+	$(BIN)/python bench/batch/run.py
+
+bench-full: bench-tools ## the batch figures of docs/performance.md; about an hour
+	$(BIN)/python bench/batch/run.py --full
+
+bench-tools: $(VENV)/done
+	test -x $(VENV)-bench/bin/python || $(PYTHON) -m venv $(VENV)-bench
+	$(VENV)-bench/bin/pip install -q -r bench/grounding/requirements.txt -r bench/batch/requirements.txt
+	$(VENV)-bench/bin/pip install -q -e .
 
 lock: $(VENV)/done ## resolve the lock file anew
 	$(BIN)/pip install -q uv
