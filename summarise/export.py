@@ -42,7 +42,7 @@ SUFFIXES: dict[str, Format] = {
 }
 """The format a file's name asks for."""
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+_FORMULA = frozenset("=+-@\t\r\n＝＋－＠")
 
 
 def export(
@@ -145,7 +145,7 @@ def _csv(journal: Reading, table: str, out: Text) -> int:
 
 def _cell(value: Any) -> Any:
     """``value`` as a cell that no spreadsheet runs."""
-    if isinstance(value, str) and value.startswith(_FORMULA):
+    if isinstance(value, str) and value[:1] in _FORMULA:
         return f"'{value}"
     return _plain(value)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from summarise.errors import ConfigurationError
 from summarise.export_columns import Kind, kind_of
@@ -17,7 +17,7 @@ GROUP_ROWS = 10_000
 """Rows of a row group: some megabytes of claims, and few enough groups that readers skip quickly."""
 
 
-def write_parquet(stream: BinaryIO, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> int:
+def write_parquet(stream: IO[bytes], columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> int:
     """Write ``rows`` and return how many there were.
 
     Raises:
@@ -56,8 +56,8 @@ def _groups(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 def _pyarrow() -> tuple[Any, Any]:
     # Here, not above: an optional package of 100 MB that takes a quarter of a second to load.
     try:
-        import pyarrow  # noqa: PLC0415
-        import pyarrow.parquet  # noqa: PLC0415
+        import pyarrow  # type: ignore[import-untyped]  # noqa: PLC0415  # it has no types
+        import pyarrow.parquet  # type: ignore[import-untyped]  # noqa: PLC0415
     except ImportError:
         raise ConfigurationError(
             "Parquet needs the package pyarrow; install it with `pip install 'summarise[parquet]'`, "
