@@ -18,16 +18,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from openai.types import Batch, FileDeleted, FileObject
+from summarise.schemas import UsageInfo
 from support.batch_server import BatchServer, Fault, Plan, Reply, error_reply
 from support.server import completion_body
 
 from summarise.batch.events import BatchReport, DocumentFailed, Event, Notice
 from summarise.batch.options import BatchOptions
 from summarise.batch.provider import ProviderOptions, run_via_batch_api
-from summarise.batch.submissions import Polling
+from summarise.batch.submissions import Polling, reconcile
 from summarise.errors import UsageError
 from summarise.journal.journal import Journal
+from summarise.llm.batch_prices import batch_cost_usd
+from summarise.llm.deferred import Answered, AskAgain, Declined
+from summarise.llm.prices import cost_usd
 from summarise.settings import Settings
 
 pytestmark = [pytest.mark.loopback, pytest.mark.usefixtures("own_surroundings")]
@@ -287,6 +293,32 @@ def test_a_request_that_is_never_carried_out_fails_after_three_batches(folder, s
     assert run().exit_code == 1
     assert run.states() == {**ALL_DONE, "market": "rate_limited"}
     assert len(server.batches) == 3
+
+
+def test_a_parameter_the_model_does_not_take_is_left_out_of_the_next_batch(folder, serve):
+    def picky(request: Mapping[str, Any]) -> Mapping[str, Any] | Reply:
+        if "seed" in request:
+            return Reply(400, {"error": {"message": "Unsupported parameter: 'seed'.", "param": "seed", "code": None}})
+        return answer_of(request)
+
+    server = serve(picky)
+    run = Runner(folder, server)
+    assert run().exit_code == 0
+    assert [len(batch.lines) for batch in server.batches.values()] == [5, 5]
+    (folder / "tunnel.txt").write_text("Mayor Ames said the Tunnel closes on Friday.\n")
+    assert run().exit_code == 0
+    assert len(server.batches) == 3, "it was remembered"
+
+
+def test_questions_about_one_document_that_can_be_asked_together_go_into_one_batch(folder, serve):
+    server = serve(lambda _request: completion_body("{}"))
+    run = Runner(folder, server)
+    text = " ".join(f"Mayor {name} said the {name} bridge is safe. It is old." for name in ("Ames", "Bell", "Cole"))
+    (folder / "market.txt").write_text(text)
+    run(str(folder / "market.txt"), settings={"strategy": "stepwise", "reasks": 0})
+    first = next(iter(server.batches.values()))
+    assert len(first.lines) > 2
+    assert len(server.batches) < sum(len(batch.lines) for batch in server.batches.values())
 
 
 def test_an_error_file_only(folder, serve):
@@ -619,3 +651,38 @@ def test_the_servers_objects_are_those_of_the_description(folder, serve):
     for file in server.files.values():
         FileObject.model_validate(file.about, strict=True)
         assert set(file.about) <= set(FileObject.model_fields)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["a", "b", "c", "d", "nobody"]), st.sampled_from(["answer", "error", "again"])),
+        max_size=12,
+    )
+)
+def test_every_request_ends_in_exactly_one_way_whatever_the_lines_say(lines):
+    outcomes = {
+        "answer": lambda n: Answered(str(n)),
+        "error": lambda n: Declined(ValueError(n)),
+        "again": lambda n: AskAgain(str(n)),
+    }
+    raw = [f"{place}".encode() for place in range(len(lines))]
+    read = {line: (lines[n][0], outcomes[lines[n][1]](n)) for n, line in enumerate(raw)}
+    result = reconcile(["a", "b", "c", "d"], raw, read.__getitem__)
+    ways = [*result.answers, *result.declined, *result.again, *result.missing]
+    assert sorted(ways) == ["a", "b", "c", "d"]
+    for custom_id, answer in result.answers.items():
+        assert int(answer) == lines.index((custom_id, "answer")), "the first answer counts"
+    assert result.strangers == sum(custom_id == "nobody" for custom_id, _ in lines)
+    assert result.repeated == len(lines) - result.strangers - (4 - len(result.missing))
+
+
+def test_batch_prices_are_half_where_they_are_known_and_unknown_elsewhere():
+    used = UsageInfo(prompt_tokens=1_000_000, completion_tokens=100_000, cached_tokens=None)
+    live = cost_usd("https://api.openai.com/v1", "gpt-4o-mini", used)
+    batch = batch_cost_usd("https://api.openai.com/v1", "gpt-4o-mini", used)
+    assert live is not None
+    assert batch == pytest.approx(live / 2)
+    assert batch_cost_usd("http://127.0.0.1:8080/v1", "gpt-4o-mini", used) is None
+    groq = "https://api.groq.com/openai/v1"
+    assert cost_usd(groq, "llama-3.3-70b-versatile", used) is not None
+    assert batch_cost_usd(groq, "llama-3.3-70b-versatile", used) is None, "no batch price is known there"

@@ -13,18 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import json
-import os
 import shlex
 from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
 from summarise import __version__
-from summarise.batch.causes import cause_of, message_of
 from summarise.batch.events import (
     BatchReport,
     Event,
@@ -37,8 +32,9 @@ from summarise.batch.events import (
 )
 from summarise.batch.identity import Identity, KeyMaker, identify
 from summarise.batch.options import BatchOptions
-from summarise.batch.sources import Skipped, Source, SourceOptions, discover
-from summarise.batch.submissions import Ended, Polling, Submissions, Surroundings, unfinished
+from summarise.batch.origin import origin_of, read_some, what_to_read
+from summarise.batch.sources import Skipped, Source, discover
+from summarise.batch.submissions import Ended, Polling, Submissions, Surroundings
 from summarise.batch.tally import Tally
 from summarise.batch.waiting import WaitingDocuments, Work
 from summarise.documents import Document
@@ -47,8 +43,8 @@ from summarise.errors import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
     RateLimitError,
+    StorageError,
     SummariseError,
-    UnreadableDocumentError,
     UsageError,
 )
 from summarise.journal.journal import Journal
@@ -62,8 +58,6 @@ from summarise.settings import Settings
 
 _MOST_TURNED_AWAY = 4
 """Times a batch of one request may find the provider's queue full before the run ends."""
-_GROUP_DOCUMENTS, _GROUP_CHARACTERS = 64, 4_000_000
-"""Read at a time, away from the event loop."""
 _ONCE = frozenset({"--force", "-f", "--retry-failed", "--only-failed", "--detach"})
 
 
@@ -119,7 +113,7 @@ async def run_via_batch_api(
     identity = identify(settings)
     _check(identity, options)
     with Journal.open(options.output, create=bool(inputs or options.sources.files_from)) as journal:
-        names, options = _what_to_read(inputs, options, journal, identity)
+        names, options = what_to_read(inputs, options, journal, identity)
         sources = dataclasses.replace(
             options.sources,
             limit=options.limit or options.sources.limit,
@@ -141,27 +135,6 @@ def _check(identity: Identity, options: BatchOptions) -> None:
                 f"--{name.replace('_', '-')} cannot be kept with --via batch-api, where a whole batch is answered at "
                 "once; use --limit or --max-documents"
             )
-
-
-def _what_to_read(
-    inputs: Sequence[str], options: BatchOptions, journal: Journal, identity: Identity
-) -> tuple[list[str], BatchOptions]:
-    """The inputs as given; if none are, those of the run whose batches are under way, with its options for them."""
-    if inputs or options.sources.files_from is not None:
-        return list(inputs), options
-    rows = unfinished(journal, identity.endpoint)
-    if not rows:
-        raise UsageError(f"{options.output} has no batch under way at {identity.endpoint}; name what to summarise")
-    origin = json.loads(rows[-1].note or "{}")
-    if origin["folder"] != str(Path.cwd()):
-        raise UsageError(f"the batches were handed in from {origin['folder']}; run --resume there, or name the inputs")
-    if origin["sources"]["files_from"] == "-":
-        raise UsageError("the list of inputs came from standard input; hand it in again with --files-from -")
-    sources = origin["sources"]
-    for name in ("files_from", "output"):
-        sources[name] = None if sources[name] is None else Path(sources[name])
-    sources["pattern"] = tuple(sources["pattern"])
-    return list(origin["inputs"]), dataclasses.replace(options, sources=SourceOptions(**sources))
 
 
 class _Run:
@@ -215,12 +188,12 @@ class _Run:
             for watcher in watchers:
                 watcher.cancel()
             await asyncio.gather(*watchers, return_exceptions=True)
-            self._journal.end_run(
-                self._run_id,
-                RunEnd(
-                    end.outcome, end.reason, _now(), seconds=round(self._tally.seconds, 3), reused=self._tally.reused
-                ),
-            )
+            seconds = round(self._tally.seconds, 3)
+            # A disk that ended the run cannot take this note either; the next run marks this one as interrupted.
+            with suppress(StorageError):
+                self._journal.end_run(
+                    self._run_id, RunEnd(end.outcome, end.reason, _now(), seconds=seconds, reused=self._tally.reused)
+                )
         report = self._report(end, [word for word in command if word not in _ONCE])
         self._emit(RunEnded(report))
         return report
@@ -238,7 +211,7 @@ class _Run:
                 provider,
                 self._journal,
                 run_id=self._run_id,
-                origin=self._origin(names, opened.endpoint.base_url),
+                origin=origin_of(names, self._options, opened.endpoint.base_url),
                 surroundings=Surroundings(
                     self._provider.polling,
                     notify=lambda words: self._emit(Notice(words)),
@@ -254,34 +227,18 @@ class _Run:
             await self._hand_in(everything=True)
             return dataclasses.replace(await self._fetch(), waiting=len(self._documents))
 
-    def _origin(self, names: Sequence[str], base_url: str) -> dict[str, Any]:
-        """What a later run needs to go on with a batch without being told the inputs again."""
-        sources = {
-            name: str(value) if isinstance(value, os.PathLike) else value
-            for name, value in dataclasses.asdict(self._options.sources).items()
-        }
-        options = self._options
-        return {
-            "base_url": base_url,
-            "folder": str(Path.cwd()),
-            "inputs": list(names),
-            "sources": sources,
-            "again": options.force or options.retry_failed or options.only_failed,
-        }
-
     # Documents into questions
 
     async def _take_in(self, found: Iterator[Source | Skipped], opened: LanguageModel) -> None:
         """Look at every document once; those that need answers end up waiting, their questions ready or sent."""
-        while group := await asyncio.to_thread(_read_some, found):
+        while group := await asyncio.to_thread(read_some, found):
             for item, read in group:
                 if self._halt.is_set() or self._budget_is_used_up():
                     return
                 self._tally.found += 1
-                if isinstance(item, Skipped):
-                    self._documents.fail_unread(item, item.cause, item.message.removeprefix(f"{item.name}: "))
-                elif not isinstance(read, Document):
-                    self._documents.fail_unread(item, cause_of(read), message_of(read, item.name))
+                if isinstance(item, Skipped) or not isinstance(read, Document):
+                    cause, message = (item.cause, item.message) if isinstance(item, Skipped) else read
+                    self._documents.fail_unread(item, cause, message.removeprefix(f"{item.name}: "))
                 elif not self._settled(item, read, key := self._keys.key(read.id)):
                     if opened.capability.form is None:
                         await self._probe(opened)
@@ -442,26 +399,6 @@ class _Run:
     def _emit(self, event: Event) -> None:
         if self.listener is not None:
             self.listener(event)
-
-
-def _read_some(
-    found: Iterator[Source | Skipped],
-) -> list[tuple[Source | Skipped, Document | UnreadableDocumentError | None]]:
-    """The next documents, read; empty when there are no more."""
-    group: list[tuple[Source | Skipped, Document | UnreadableDocumentError | None]] = []
-    size = 0
-    for item in found:
-        read: Document | UnreadableDocumentError | None = None
-        if not isinstance(item, Skipped):
-            try:
-                read = item.read()
-                size += len(read.text)
-            except UnreadableDocumentError as error:
-                read = error
-        group.append((item, read))
-        if len(group) >= _GROUP_DOCUMENTS or size >= _GROUP_CHARACTERS:
-            break
-    return group
 
 
 def _has(state: DocumentState | None, wanted: str, key: str) -> bool:

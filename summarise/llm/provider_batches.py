@@ -27,7 +27,6 @@ from summarise.llm.transport import Endpoint, Limits
 
 R = TypeVar("R")
 MARK_KEY = "summarise"
-WINDOW = "24h"
 TERMINAL = frozenset({"completed", "failed", "expired", "cancelled"})
 MOST_REQUESTS = 50_000
 """The provider's limit of one batch."""
@@ -105,7 +104,7 @@ class ProviderBatches:
             return await self._client.batches.create(
                 input_file_id=file_id,
                 endpoint="/v1/chat/completions",
-                completion_window=WINDOW,
+                completion_window="24h",
                 metadata={MARK_KEY: mark},
             )
 
