@@ -429,3 +429,14 @@ def test_reused_documents_are_named_to_the_listener(scripted_server, tmp_path):
     run_batch([folder], output, settings, events=events)
     names = [Path(event.source).name for event in events if isinstance(event, DocumentReused)]
     assert names == ["000.txt", "001.txt"]
+
+
+async def test_the_results_file_may_be_named_without_options(scripted_server, tmp_path):
+    folder = write_documents(tmp_path / "docs", range(2))
+    settings = settings_for(scripted_server(answering), tmp_path)
+    report = await asummarise_batch([folder], settings=settings, output=tmp_path / "r.db")
+    assert report.totals.done == 2
+    with pytest.raises(UsageError, match="name a results file"):
+        await asummarise_batch([folder], settings=settings)
+    with pytest.raises(UsageError, match="not both"):
+        await asummarise_batch([folder], settings=settings, output=tmp_path / "r.db", model="other")

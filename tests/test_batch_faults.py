@@ -129,7 +129,7 @@ def test_an_endpoint_that_stays_dead_ends_the_run_in_bounded_time(scripted_serve
     settings = settings_for(server, tmp_path, attempts=1)
     began = time.monotonic()
     report = run_batch([docs], output, settings, give_up_seconds=1, concurrency=2)
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 20
     assert (report.outcome, report.exit_code) == ("failed", 4)
     assert "has not answered for 1 s" in (report.reason or "")
     assert report.totals.done == len(records(output)) == 5
@@ -160,7 +160,7 @@ def test_nobody_at_the_address(tmp_path, docs, output, scripted_server):
     server.close()
     began = time.monotonic()
     report = run_batch([docs], output, settings_for(url, tmp_path, attempts=1), give_up_seconds=0.5)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert (report.exit_code, states(output)) == (4, {})
     assert url in (report.reason or "")
 

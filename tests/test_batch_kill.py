@@ -27,7 +27,7 @@ pytestmark = [
     pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL"),
 ]
 LOOPBACK = [r"127\.0\.0\.1$"]
-PRELOAD = ["support.batch_runs", "summarise.pipeline", "summarise.llm.endpoint", "instructor"]
+PRELOAD = ["support.batch_warm"]
 
 
 @pytest.fixture

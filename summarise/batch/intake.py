@@ -11,7 +11,7 @@ that a text is not read hours before it is asked about, and large where nothing 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -108,44 +108,56 @@ class Intake:
             StorageError: if the results file cannot be read.
         """
         loop = asyncio.get_running_loop()
-        coming = loop.run_in_executor(self._thread, self._read_group)
+        coming = loop.run_in_executor(self._thread, self.read_group)
         while group := await coming:
-            coming = loop.run_in_executor(self._thread, self._read_group)
+            coming = loop.run_in_executor(self._thread, self.read_group)
             loaded = [one for one in group if isinstance(one, Loaded)]
             unreadable = [one for one in group if isinstance(one, Unreadable)]
             states = await writer.states([one.name for one in group])
             wanted = [] if self._options.force else [one.work_key for one in loaded]
             results = await writer.results_of(wanted) if wanted else {}
             if self._options.only_failed:
-                unreadable = [one for one in unreadable if _has_failed(states.get(one.name))]
+                unreadable = [one for one in unreadable if has_failed(states.get(one.name))]
             decisions = [
-                _decision(one, states.get(one.name), results.get(one.work_key), self._options) for one in loaded
+                decision(one, states.get(one.name), results.get(one.work_key), self._options) for one in loaded
             ]
             passed_over = len(group) - len(unreadable) - len(loaded)
-            passed_over += sum(decision.verdict == "passed_over" for decision in decisions)
+            passed_over += sum(one.verdict == "passed_over" for one in decisions)
             self._read += len(group) - passed_over
             self.found = max(self.found, self._read)
             yield unreadable, decisions
         self.found = self._read
 
-    async def count(self) -> None:
-        """Count ahead of the reading, for the time left; what cannot be listed twice is not counted."""
+    def listing(self) -> Iterator[Source | Skipped] | None:
+        """All items once more, unread; None where they cannot be listed twice, or not cheaply."""
         named_once = "-" in self._inputs or self._sources.files_from == Path("-")
-        if named_once or self._sources.shuffle is not None or self._options.only_failed:
-            return
-        await asyncio.get_running_loop().run_in_executor(None, self._count)
+        if named_once or self._sources.shuffle is not None:
+            return None
+        return discover(self._inputs, options=self._sources)
+
+    def counted_to(self, count: int) -> None:
+        """All documents were counted ahead of the reading, for the time left."""
+        self.found, self.counted = count, True
+
+    async def count(self) -> None:
+        """Count ahead of the reading, if nobody has."""
+        if not self.counted and not self._options.only_failed:
+            await asyncio.get_running_loop().run_in_executor(None, self._count)
 
     def _count(self) -> None:
+        items = self.listing()
+        if items is None:
+            return
         count = 0
-        for count, _ in enumerate(discover(self._inputs, options=self._sources), start=1):
+        for count, _ in enumerate(items, start=1):
             if self._closed:
                 return
             if count % 1024 == 0:
                 self.found = max(self.found, count)
-        self.found = max(self.found, count)
-        self.counted = True
+        self.counted_to(count)
 
-    def _read_group(self) -> list[Loaded | Unreadable]:
+    def read_group(self) -> list[Loaded | Unreadable]:
+        """Read the next group; empty when there are no more."""
         group: list[Loaded | Unreadable] = []
         size = 0
         for item in self._items:
@@ -159,13 +171,14 @@ class Intake:
         return group
 
 
-def _decision(loaded: Loaded, state: DocumentState | None, result_id: int | None, options: BatchOptions) -> Decision:
-    failed = _has_failed(state)
+def decision(loaded: Loaded, state: DocumentState | None, result_id: int | None, options: BatchOptions) -> Decision:
+    """What to do about a document, from where it stands and the result there may be for its text."""
+    failed = has_failed(state)
     if options.only_failed and not failed:
         return Decision(loaded, "passed_over")
     if options.force:
         return Decision(loaded, "work")
-    if _is_current(state, loaded.work_key):
+    if is_current(state, loaded.work_key):
         return Decision(loaded, "reuse")
     if result_id is not None:
         return Decision(loaded, "attach", result_id)
@@ -175,11 +188,13 @@ def _decision(loaded: Loaded, state: DocumentState | None, result_id: int | None
     return Decision(loaded, "work")
 
 
-def _has_failed(state: DocumentState | None) -> bool:
+def has_failed(state: DocumentState | None) -> bool:
+    """Whether the document's latest outcome is a failure."""
     return state is not None and state.state == "failed"
 
 
-def _is_current(state: DocumentState | None, work_key: str) -> bool:
+def is_current(state: DocumentState | None, work_key: str) -> bool:
+    """Whether the document has the result of just this work."""
     return state is not None and state.state == "done" and state.work_key == work_key
 
 

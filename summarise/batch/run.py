@@ -16,13 +16,22 @@ from pathlib import Path
 from typing import Any
 
 from summarise import __version__
+from summarise.batch.estimate import quick_forecast
 from summarise.batch.events import BatchReport, Listener, RunEnded, RunStarted
 from summarise.batch.identity import Identity, KeyMaker, identify
 from summarise.batch.intake import Intake
 from summarise.batch.options import BatchOptions
 from summarise.batch.scheduler import Ending, Job, Scheduler
 from summarise.batch.work import Pricing
-from summarise.errors import EXIT_DONE, EXIT_FAILED, ConfigurationError, StorageError, UsageError
+from summarise.errors import (
+    EXIT_BUG,
+    EXIT_DONE,
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    ConfigurationError,
+    StorageError,
+    UsageError,
+)
 from summarise.journal.journal import Journal
 from summarise.journal.rows import RunEnd, RunStart
 from summarise.journal.writer import Writer
@@ -69,6 +78,11 @@ async def asummarise_batch(
         raise UsageError(f"give settings or {', '.join(overrides)}, not both")
     settings = settings or load(overrides, overrides_origin="call").settings
     names = [str(given) for given in inputs]
+    if options.via == "batch-api":
+        # Loaded here: few runs go this way.
+        from summarise.batch.provider import run_via_batch_api  # noqa: PLC0415
+
+        return await run_via_batch_api(names, settings=settings, options=options, listener=listener, stop=stop)
     identity = identify(settings)
     job = Job(settings, options, identity, _pricing(settings, identity, options), listener)
     intake = Intake(names, KeyMaker(identity), options)
@@ -100,6 +114,7 @@ async def _run(
     job: Job, intake: Intake, writer: Writer, stop: asyncio.Event | None, names: Sequence[str]
 ) -> BatchReport:
     command = shlex.join(job.options.command or _command(names, job.options))
+    expected = await writer.read(lambda journal: quick_forecast(journal, intake, job.identity, job.options))
     run_id = await writer.begin_run(
         RunStart(
             command=command,
@@ -110,6 +125,7 @@ async def _run(
             settings_json=job.identity.settings_json,
             summarise_version=__version__,
             started=_now(),
+            estimate=expected.as_estimate() if expected is not None else None,
         )
     )
     scheduler = Scheduler(job, intake, writer, run_id)
@@ -119,8 +135,13 @@ async def _run(
     try:
         ending = await scheduler.run(stop)
     except BaseException as error:
-        outcome = "interrupted" if isinstance(error, asyncio.CancelledError) else "failed"
-        await _note_end(writer, run_id, scheduler, Ending(outcome, type(error).__name__, EXIT_FAILED, None))
+        cancelled = isinstance(error, asyncio.CancelledError)
+        ending = (
+            Ending("interrupted", "stopped at once", EXIT_INTERRUPTED, None)
+            if cancelled
+            else Ending("failed", f"a bug of ours ({type(error).__name__})", EXIT_BUG, None)
+        )
+        await _note_end(writer, run_id, scheduler, ending)
         raise
     await _note_end(writer, run_id, scheduler, ending)
     report = _report(job, run_id, scheduler, ending, names)
