@@ -348,29 +348,34 @@ async def test_a_storm_of_429_pauses_all_workers(scripted_server: Start) -> None
     refused: list[float] = []
 
     def script(_: Any) -> Step:
-        if refused and time.monotonic() > refused[0] + 0.5:
+        if refused and time.monotonic() > refused[0] + 1.5:
             return GOOD
         refused.append(time.monotonic())
-        return status(429, retry_after=1)
+        return status(429, retry_after=2)
 
     server = scripted_server(script)
     meter = await ask_many(model_at(server, Pace(concurrency=8)), 24)
     times = sorted(request.received_at for request in server.completions)
     first = refused[0]
-    # What was on its way when the word came may still arrive; then nothing does until the second is over.
-    assert not [at for at in times if first + 0.4 < at < first + 0.95]
+    # What was on its way when the word came may still arrive; then nothing does until the two seconds are over.
+    assert not [at for at in times if first + 1.0 < at < first + 1.95]
     assert len(refused) <= 8
     assert meter.requests == 24
     assert meter.retries == len(refused)
-    again = [at for at in times if at > first + 0.9]
+    again = [at for at in times if at > first + 1.9]
     assert again[7] - again[0] > 0.2
 
 
 async def test_the_pause_and_the_retrys_own_wait_are_one(scripted_server: Start) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        await asyncio.sleep(seconds)
+
     server = scripted_server([status(429, retry_after=0.6), GOOD])
-    began = time.monotonic()
-    await ask_many(model_at(server, Pace(concurrency=4)), 1)
-    assert 0.6 <= time.monotonic() - began < 1.1
+    await ask_many(model_at(server, Pace(concurrency=4, sleep=sleep), sleep=sleep), 1)
+    assert 0.55 <= sum(slept) <= 0.7
 
 
 async def test_a_pause_longer_than_retries_may_take_is_not_sat_out(scripted_server: Start) -> None:
@@ -419,11 +424,11 @@ async def test_256_requests_can_be_in_flight(scripted_server: Start) -> None:
     together = threading.Barrier(256)
 
     def perform(exchange: Any) -> None:
-        together.wait(timeout=20)
+        together.wait(timeout=120)
         GOOD.perform(exchange)
 
     server = scripted_server(lambda _: Step("wait for all", perform))
-    meter = await ask_many(model_at(server, Pace(concurrency=256), timeout=30.0), 256)
+    meter = await ask_many(model_at(server, Pace(concurrency=256), timeout=120.0), 256)
     assert server.peak_in_flight == 256
     assert meter.retries == 0
 

@@ -189,6 +189,14 @@ class Adaptive:
         self._samples, self._passed_over, self._busiest = [], under_way, 0
 
 
+class PauseTooLongError(Exception):
+    """The endpoint asks everybody to wait longer than the caller is ready to."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"a pause of {seconds:.0f} s")
+        self.seconds = seconds
+
+
 @dataclass(slots=True)
 class _Remainder:
     """What the endpoint says is left of one of its budgets, less what was sent since; void from ``until`` on."""
@@ -267,9 +275,13 @@ class Pace:
         return max(0.0, self._paused_until - self._clock())
 
     @asynccontextmanager
-    async def turn(self, tokens: int) -> AsyncIterator[Turn]:
-        """A place in flight for one try of one request of about ``tokens`` tokens, waited for."""
-        turn = await self._admit(tokens)
+    async def turn(self, tokens: int, *, patience: float = math.inf) -> AsyncIterator[Turn]:
+        """A place in flight for one try of one request of about ``tokens`` tokens, waited for.
+
+        Raises:
+            PauseTooLongError: if the shared pause lasts longer than ``patience`` seconds.
+        """
+        turn = await self._admit(tokens, patience)
         try:
             yield turn
         finally:
@@ -317,7 +329,7 @@ class Pace:
         jitter = self._uniform(0.0, min(_MOST_JITTER, _PAUSE_JITTER * seconds))
         self._paused_until = max(self._paused_until, now + seconds + jitter)
 
-    async def _admit(self, tokens: int) -> Turn:
+    async def _admit(self, tokens: int, patience: float) -> Turn:
         began = self._clock()
         async with self._gate:
             while True:
@@ -326,6 +338,8 @@ class Pace:
                     await self._room.wait()
                     continue
                 now = self._clock()
+                if self._paused_until - now > patience:
+                    raise PauseTooLongError(self._paused_until - now)
                 seconds = self._wait(tokens, now)
                 if seconds <= 0:
                     break
@@ -400,7 +414,7 @@ class _NoPace(Pace):
     """Never waits, learns nothing: one document on its own."""
 
     @asynccontextmanager
-    async def turn(self, tokens: int) -> AsyncIterator[Turn]:
+    async def turn(self, tokens: int, *, patience: float = math.inf) -> AsyncIterator[Turn]:  # noqa: ARG002
         """At once."""
         yield Turn(tokens)
 

@@ -8,7 +8,7 @@ several milliseconds of processor time, though nothing in them depends on the te
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 from weakref import WeakKeyDictionary
@@ -81,5 +81,5 @@ def _caught(answer: type[BaseModel], form: AnswerForm) -> Prepared:
     )
 
 
-def _pieces(content: str) -> Sequence[str]:
+def _pieces(content: str) -> tuple[str, ...]:
     return tuple(piece for piece in _MARKS.split(content) if piece)

@@ -26,7 +26,7 @@ from pydantic import ValidationError
 from summarise.errors import EndpointUnavailableError, RateLimitError, RefusedError, SummariseError
 from summarise.llm import faults
 from summarise.llm.capability import Capability
-from summarise.llm.pacing import NO_PACE, Pace, retry_after
+from summarise.llm.pacing import NO_PACE, Pace, PauseTooLongError, retry_after
 from summarise.llm.usage import Meter
 
 _BACKOFF = tenacity.wait_exponential(multiplier=0.5, max=30.0) + tenacity.wait_random(0, 1)
@@ -70,11 +70,17 @@ class Limits:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
-@dataclass(slots=True)
-class _Waited:
-    """Seconds one request spent waiting for its turns, over all its tries."""
+class _StopAfter(tenacity.stop.stop_base):
+    """Stops before so many seconds of trying are over; what is waited for turns is no part of what a failing
+    endpoint may cost."""
 
-    seconds: float = 0.0
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self.waited = 0.0
+
+    def __call__(self, retry_state: tenacity.RetryCallState) -> bool:
+        spent = (retry_state.seconds_since_start or 0.0) - self.waited
+        return spent + retry_state.upcoming_sleep >= self._seconds
 
 
 @dataclass(slots=True)
@@ -100,6 +106,11 @@ class Transport:
         self.pace = pace
         self._pools = [_Pool(self._opened())]
         self._usual_answer: float | None = None
+
+    @property
+    def _client(self) -> openai.AsyncOpenAI:
+        """For the little that is not a chat request."""
+        return self._pools[0].client
 
     def _opened(self) -> openai.AsyncOpenAI:
         return openai.AsyncOpenAI(
@@ -132,7 +143,7 @@ class Transport:
             SummariseError: translated from whatever the client stack raised.
         """
         try:
-            page = await self._pools[0].client.models.list()
+            page = await self._client.models.list()
         except openai.OpenAIError as error:
             raise self._translated(error) from error
         return [model.id for model in page.data]
@@ -157,44 +168,39 @@ class Transport:
                 if refused is None:
                     raise self._translated(error) from error
                 capability.learn_rejected(refused)
+            except PauseTooLongError as error:
+                raise RateLimitError(
+                    f"{self.endpoint.base_url} asks to wait {error.seconds:.0f} s (HTTP 429); run again later"
+                ) from error
             except (openai.OpenAIError, TimeoutError, json.JSONDecodeError) as error:
                 raise self._translated(error) from error
             else:
                 return self._checked(completion, request, meter)
 
     async def _with_retries(self, request: Mapping[str, Any], meter: Meter) -> ChatCompletion:
-        waited = _Waited()
+        stop = _StopAfter(self.limits.retry_seconds)
 
         def count(_: tenacity.RetryCallState) -> None:
             meter.retries += 1
 
-        def too_long(state: tenacity.RetryCallState) -> bool:
-            # Waiting for a turn is no part of what a failing endpoint may cost.
-            spent = (state.seconds_since_start or 0.0) - waited.seconds
-            return spent + state.upcoming_sleep >= self.limits.retry_seconds
-
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception(lambda error: faults.is_retryable(error) or _is_timeout(error)),
-            stop=tenacity.stop_any(tenacity.stop_after_attempt(self.limits.attempts), too_long),
+            stop=tenacity.stop_any(tenacity.stop_after_attempt(self.limits.attempts), stop),
             wait=self._wait,
             before_sleep=count,
             sleep=self.limits.sleep,
             reraise=True,
         )
-        completion: ChatCompletion = await retrying(self._once, request, waited)
+        completion: ChatCompletion = await retrying(self._once, request, stop)
         return completion
 
-    async def _once(self, request: Mapping[str, Any], waited: _Waited) -> ChatCompletion:
+    async def _once(self, request: Mapping[str, Any], stop: _StopAfter) -> ChatCompletion:
         """One try: a turn, the request, and word of how it went to the pace."""
-        if self.pace.paused_seconds > self.limits.retry_seconds:
-            raise RateLimitError(
-                f"{self.endpoint.base_url} asks to wait {self.pace.paused_seconds:.0f} s (HTTP 429); run again later"
-            )
         status: int | None = None
         headers: Mapping[str, str] = _NO_HEADERS
         tokens: int | None = None
-        async with self.pace.turn(self._estimate(request)) as turn:
-            waited.seconds += turn.waited
+        async with self.pace.turn(self._estimate(request), patience=self.limits.retry_seconds) as turn:
+            stop.waited += turn.waited
             pool = self._pool()
             pool.in_flight += 1
             began = time.monotonic()
