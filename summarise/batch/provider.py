@@ -236,10 +236,10 @@ class _Run:
                 if self._halt.is_set() or self._budget_is_used_up():
                     return
                 self._tally.found += 1
-                if isinstance(item, Skipped) or not isinstance(read, Document):
-                    cause, message = (item.cause, item.message) if isinstance(item, Skipped) else read
+                if not isinstance(read, Document):
+                    cause, message = read
                     self._documents.fail_unread(item, cause, message.removeprefix(f"{item.name}: "))
-                elif not self._settled(item, read, key := self._keys.key(read.id)):
+                elif not isinstance(item, Skipped) and not self._settled(item, read, key := self._keys.key(read.id)):
                     if opened.capability.form is None:
                         await self._probe(opened)
                     await self._documents.take_up(item, read, key)
