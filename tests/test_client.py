@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+import json
+import weakref
 from collections.abc import Callable
 from typing import Any
 
+import instructor
 import pytest
-from pydantic import BaseModel, Field
+from instructor.core.exceptions import InstructorRetryException
+from pydantic import BaseModel, Field, create_model
 from support.server import (
     ScriptedServer,
     completion,
@@ -28,8 +33,9 @@ from support.server import (
 )
 
 from summarise import errors
-from summarise.llm.capability import Capability, CapabilityStore
+from summarise.llm.capability import FORMS, AnswerForm, Capability, CapabilityStore
 from summarise.llm.client import LanguageModel, Question, Sampling
+from summarise.llm.prepared import MODES, prepared
 from summarise.llm.transport import Endpoint, Limits, Transport, without_thinking
 from summarise.llm.usage import Meter
 
@@ -318,3 +324,59 @@ async def test_an_endpoint_that_reports_no_usage_is_no_error(scripted_server: St
     asking = Asking(scripted_server([completion(GOOD, usage=None)]))
     await asking.ask()
     assert (asking.meter.requests, asking.meter.prompt_tokens, asking.meter.cached_tokens) == (1, 0, None)
+
+
+class Berth(BaseModel):
+    number: int
+    note: str | None = Field(max_length=20, description="what the {harbour} says")
+
+
+class Harbour(BaseModel):
+    """A harbour."""
+
+    name: str = Field(min_length=1, description='its "name"')
+    berths: list[Berth]
+
+
+TEXTS = [
+    "Plain.",
+    "",
+    "{{ x }} {% y %} {curly}",
+    "lines\n\n  and indents\n",
+    "\x00system\x00 in the text",
+    "“Ünïcode” 🙂",
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_what_is_prepared_once_is_what_instructor_would_send(form: AnswerForm) -> None:
+    asked: list[dict[str, Any]] = []
+
+    async def note(**request: Any) -> Any:
+        asked.append(request)
+        raise errors.RefusedError("seen")
+
+    for system, user in zip(TEXTS, reversed(TEXTS), strict=True):
+        messages = [{"role": "system", "content": system}, {"role": "user", "content": user}]
+        request = {"model": "m", "messages": messages, "max_tokens": 64, "temperature": 0.0, "seed": 7}
+        with pytest.raises(InstructorRetryException):
+            await instructor.patch(create=note, mode=MODES[form])(response_model=Harbour, max_retries=0, **request)
+        ours = prepared(Harbour, form).filled(request)
+        assert ours == asked[-1]
+        assert json.dumps(ours) == json.dumps(asked[-1])
+
+
+async def test_marks_in_a_text_are_text(scripted_server: Start) -> None:
+    server = scripted_server([completion(GOOD)])
+    await Asking(server).ask(Question("\x00user\x00", "a \x00system\x00 b", 64))
+    contents = [message["content"] for message in server.completions[0].json["messages"]]
+    assert contents == ["\x00user\x00", "a \x00system\x00 b"]
+
+
+async def test_answer_types_made_for_one_question_are_not_kept() -> None:
+    made = create_model("Made", word=(str, ...))
+    prepared(made, "json_schema")
+    gone = weakref.ref(made)
+    del made
+    gc.collect()
+    assert gone() is None
