@@ -686,3 +686,28 @@ def test_batch_prices_are_half_where_they_are_known_and_unknown_elsewhere():
     groq = "https://api.groq.com/openai/v1"
     assert cost_usd(groq, "llama-3.3-70b-versatile", used) is not None
     assert batch_cost_usd(groq, "llama-3.3-70b-versatile", used) is None, "no batch price is known there"
+
+
+def test_through_the_command_line_detached_and_resumed(folder, serve):
+    server = serve()
+    base = ["--via", "batch-api", "-o", "results.db", "--base-url", server.base_url, "-m", server.model]
+    environment = {**os.environ, "SUMMARISE_API_KEY": "test", "SUMMARISE_STRATEGY": "single"}
+
+    def command(*words: str) -> subprocess.CompletedProcess[str]:
+        whole = [sys.executable, "-m", "summarise", "batch", *words, *base, "--detach", "--log-json"]
+        return subprocess.run(
+            whole, capture_output=True, text=True, check=False, cwd=folder.parent, env=environment, timeout=300
+        )
+
+    first = command("news")
+    assert first.returncode == 0, first.stderr
+    ended = json.loads(first.stderr.splitlines()[-1])
+    assert (ended["event"], ended["outcome"]) == ("run_ended", "stopped")
+    for batch in server.batches.values():  # the provider goes on while nobody looks
+        while batch.about["status"] != "completed":
+            server.handle("GET", f"/v1/batches/{batch.about['id']}", b"", "")
+    second = command("--resume")
+    assert second.returncode == 0, second.stderr
+    assert json.loads(second.stderr.splitlines()[-1])["totals"]["done"] == 5
+    assert Runner(folder, server).states() == ALL_DONE
+    assert (server.uploads, server.charged.total()) == (1, 5)
