@@ -340,7 +340,7 @@ class Harbour(BaseModel):
 
 TEXTS = [
     "Plain.",
-    "",
+    " ",
     "{{ x }} {% y %} {curly}",
     "lines\n\n  and indents\n",
     "\x00system\x00 in the text",

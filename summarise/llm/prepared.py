@@ -1,9 +1,9 @@
 """What instructor makes of a question, made once for each answer type instead of at every call.
 
-Invariant: the request is instructor's own, to the byte: it is taken from a call that instructor makes with marks in
-place of the texts, and only the marks are filled in (but for an empty text, which instructor sends as an empty list,
-and we never send). instructor builds a class and its JSON Schema at every call,
-several milliseconds of processor time, though nothing in them depends on the texts.
+Invariant: the request is instructor's own, to the byte (but for an empty text, which instructor sends as an empty
+list, and we never send): it is taken from a call that instructor makes with marks in place of the texts, and only the
+marks are filled in. instructor builds a class and its JSON Schema at every call, several milliseconds of processor
+time, though nothing in them depends on the texts.
 """
 
 from __future__ import annotations
