@@ -217,10 +217,32 @@ def test_a_budget_ends_the_run_and_the_command_shown_goes_on(
 
 def test_a_dry_run_asks_nothing_and_writes_nothing(scripted_server: Start, tmp_path: Path, capsys: Any) -> None:
     server, results = scripted_server(answering()), tmp_path / "results.db"
-    assert run(server, "batch", folder_of(tmp_path / "reports", 4), "-o", results, "--dry-run") == 0
-    assert "4" in figure("documents", capsys.readouterr().out)
+    folder = folder_of(tmp_path / "reports", 4)
+    assert run(server, "batch", folder, "-o", results, "--dry-run") == 0
+    out = capsys.readouterr().out
+    assert figure("documents", out) == "4"
+    assert figure("cost", out).startswith("unknown")
+    assert "measured with the default embedded model" in figure("estimated from", out)
     assert not results.exists()
     assert server.completions == []
+
+
+def test_a_dry_run_measures_by_what_documents_needed_and_says_how_well_that_held(
+    scripted_server: Start, tmp_path: Path, capsys: Any
+) -> None:
+    server, results = scripted_server(answering()), tmp_path / "results.db"
+    folder = folder_of(tmp_path / "reports", 10)
+    for limit in (8, 9):
+        assert run(server, "batch", folder, "-o", results, "--quiet", "--limit", limit) == 0
+    before = asked(server)
+    assert run(server, "batch", folder, "-o", results, "--dry-run") == 0
+    out = capsys.readouterr().out
+    assert (figure("  to be asked about", out)[:2], figure("  reused", out)) == ("1 ", "9")
+    assert figure("estimated from", out) == "9 documents in this results file"
+    assert "run 2: 1 of 1 documents expected, " in out
+    assert run(server, "batch", folder, "-o", results, "--dry-run", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["measured"] == 9
+    assert asked(server) == before
 
 
 def test_control_characters_of_a_name_never_reach_the_terminal(

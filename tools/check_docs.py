@@ -3,6 +3,7 @@
 - the help text in README.md is the program's own;
 - every command and every option of the program stands in docs/commands.md;
 - every exit code and every warning code of the program stands in the documents;
+- every test that a document names is there;
 - every relative link in a Markdown file leads somewhere.
 """
 
@@ -94,10 +95,26 @@ def problems_of_links() -> list[str]:
     return found
 
 
+def problems_of_tests() -> list[str]:
+    """Tests named in docs/*.md, which are the proof of what is promised there."""
+    there = set()
+    for file in ROOT.glob("tests/test_*.py"):
+        there |= set(re.findall(r"^(?:async )?def (test_\w+)", file.read_text(encoding="utf-8"), re.M))
+    return [
+        f"docs/{file.name}: there is no test {name}"
+        for file in sorted(ROOT.glob("docs/*.md"))
+        for name in sorted(set(re.findall(r"`(test_\w+)`", file.read_text(encoding="utf-8"))) - there)
+    ]
+
+
 def main() -> int:
     """Print what is wrong; 1 if anything is."""
     problems = (
-        problems_of_help("--write" in sys.argv) + problems_of_options() + problems_of_codes() + problems_of_links()
+        problems_of_help("--write" in sys.argv)
+        + problems_of_options()
+        + problems_of_codes()
+        + problems_of_tests()
+        + problems_of_links()
     )
     print("\n".join(problems) or "documents: in order")
     return bool(problems)

@@ -83,6 +83,12 @@ def _run(command: BatchCommand) -> None:
     options = batch_options(command)
     settings = load(command.overrides).settings
     showing = command.showing
+    if command.dry_run:
+        # Loaded here: a run has no use for it.
+        from summarise.cli.dry_run import run_dry  # noqa: PLC0415
+
+        run_dry(command.inputs, settings, options, as_json=showing.as_json)
+        return
     view = open_view(
         console(sys.stderr, no_color=showing.no_color),
         log_json=showing.log_json, quiet=showing.quiet, verbose=showing.verbose,
@@ -184,4 +190,5 @@ def _tell(report: BatchReport, showing: Showing) -> None:
     elif not showing.quiet and not showing.log_json:
         print_ending(report, console(sys.stdout, no_color=showing.no_color))
     if report.reason is not None and not showing.log_json:
-        typer.echo(f"summarise: {report.outcome}: {report.reason}", err=True)
+        said = report.reason if report.reason.startswith(report.outcome) else f"{report.outcome}: {report.reason}"
+        typer.echo(f"summarise: {said}", err=True)

@@ -13,17 +13,16 @@ from support.server import ReceivedRequest, ScriptedServer, Step, completion
 MODEL = "scripted-model"
 TEXT = 'Harbour {n} to close\n\nMayor Ilvara Oskerin said the harbour will close. "We fight," said Marek Tolluin.\n'
 PROBE = completion({"colour": "teal-7"})
-ANSWER = completion(
-    {
-        "actors": [{"name": "Ilvara Oskerin", "kind": "person", "role": "Mayor"}],
-        "claims": [
-            {"s": 2, "who": "Ilvara Oskerin", "cue": "said", "says": "the harbour will close", "pol": "asserts"},
-            {"s": 3, "who": "Marek Tolluin", "cue": "said", "says": "We fight", "pol": "asserts"},
-        ],
-        "stances": [{"s": 3, "holder": "Marek Tolluin", "target": "the plan", "label": "oppose", "words": "We fight"}],
-        "abstract": "The harbour closes.",
-    }
-)
+ANSWERED = {
+    "actors": [{"name": "Ilvara Oskerin", "kind": "person", "role": "Mayor"}],
+    "claims": [
+        {"s": 2, "who": "Ilvara Oskerin", "cue": "said", "says": "the harbour will close", "pol": "asserts"},
+        {"s": 3, "who": "Marek Tolluin", "cue": "said", "says": "We fight", "pol": "asserts"},
+    ],
+    "stances": [{"s": 3, "holder": "Marek Tolluin", "target": "the plan", "label": "oppose", "words": "We fight"}],
+    "abstract": "The harbour closes.",
+}
+ANSWER = completion(ANSWERED)
 NONSENSE = "nonsense please"
 """Documents that have these words get an answer that fits no schema."""
 
