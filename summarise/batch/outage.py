@@ -114,7 +114,7 @@ class Outage:
 
     def retry_in(self, failures: int) -> float:
         """Seconds a document waits after so many failures of its own before it is tried again."""
-        return min(self._longest, _FIRST_WAIT * 2**failures)
+        return min(self._longest, _FIRST_WAIT * float(2**failures))
 
     def _schedule(self, now: float) -> None:
         self._probe_at = now + self._wait

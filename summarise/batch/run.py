@@ -17,11 +17,12 @@ from typing import Any
 
 from summarise import __version__
 from summarise.batch.estimate import quick_forecast
-from summarise.batch.events import BatchReport, Listener, RunEnded, RunStarted
+from summarise.batch.events import BatchReport, Listener, RunEnded, RunStarted, Snapshot
 from summarise.batch.identity import Identity, KeyMaker, identify
 from summarise.batch.intake import Intake
 from summarise.batch.options import BatchOptions
-from summarise.batch.scheduler import Ending, Job, Scheduler
+from summarise.batch.scheduler import Scheduler
+from summarise.batch.state import Ending, Job, RunState
 from summarise.batch.work import Pricing
 from summarise.errors import (
     EXIT_BUG,
@@ -128,8 +129,9 @@ async def _run(
             estimate=expected.as_estimate() if expected is not None else None,
         )
     )
-    scheduler = Scheduler(job, intake, writer, run_id)
-    scheduler.emit(
+    state = RunState(job, writer, run_id)
+    scheduler = Scheduler(state, intake)
+    state.emit(
         RunStarted(run_id, str(job.options.output), job.identity.model, job.identity.endpoint, job.identity.strategy)
     )
     try:
@@ -141,40 +143,39 @@ async def _run(
             if cancelled
             else Ending("failed", f"a bug of ours ({type(error).__name__})", EXIT_BUG, None)
         )
-        await _note_end(writer, run_id, scheduler, ending)
+        await _note_end(state, ending)
         raise
-    await _note_end(writer, run_id, scheduler, ending)
-    report = _report(job, run_id, scheduler, ending, names)
-    scheduler.emit(RunEnded(report))
-    if scheduler.listener_error is not None:
-        raise scheduler.listener_error
+    await _note_end(state, ending)
+    report = _report(state, scheduler.snapshot(), ending, names)
+    state.emit(RunEnded(report))
+    if state.listener_error is not None:
+        raise state.listener_error
     return report
 
 
-async def _note_end(writer: Writer, run_id: int, scheduler: Scheduler, ending: Ending) -> None:
-    tally = scheduler.tally
+async def _note_end(state: RunState, ending: Ending) -> None:
+    tally = state.tally
     end = RunEnd(ending.outcome, ending.reason, _now(), seconds=round(tally.seconds, 3), reused=tally.reused)
     try:
-        await writer.end_run(run_id, end)
+        await state.writer.end_run(state.run_id, end)
     except StorageError:
         # The disk that ended the run cannot take this note either; the next run marks this one as interrupted.
         return
 
 
-def _report(job: Job, run_id: int, scheduler: Scheduler, ending: Ending, names: Sequence[str]) -> BatchReport:
-    tally = scheduler.tally
-    totals = scheduler.snapshot()
+def _report(state: RunState, totals: Snapshot, ending: Ending, names: Sequence[str]) -> BatchReport:
+    tally, options = state.tally, state.job.options
     failed = bool(tally.failed or tally.failed_before)
     exit_code = ending.exit_code
     if exit_code == EXIT_DONE and failed:
         exit_code = EXIT_FAILED
-    command = [word for word in job.options.command or _command(names, job.options) if word not in _ONCE]
+    command = [word for word in options.command or _command(names, options) if word not in _ONCE]
     return BatchReport(
         outcome=ending.outcome,
         reason=ending.reason,
         exit_code=exit_code,
-        run_id=run_id,
-        output=str(job.options.output),
+        run_id=state.run_id,
+        output=str(options.output),
         totals=totals,
         failed_by_cause=dict(tally.by_cause),
         seconds=totals.seconds,

@@ -34,7 +34,8 @@ class Item:
 
     ``followers`` (name, position) have the same text and wait for its result; ``failures`` counts failures at
     the endpoint with answers to others in between, after which it waits until ``not_before``; ``meter`` is what
-    was spent on it in this run, over all tries; while ``saving`` its outcome is being written.
+    was spent on it in this run, over all tries; ``probing`` if it is to show whether the endpoint is back;
+    while ``saving`` its outcome is being written.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Item:
     answers_at_failure: int = -1
     not_before: float = 0.0
     meter: Meter | None = None
+    probing: bool = False
     saving: bool = False
 
     def spent(self, meter: Meter) -> None:
