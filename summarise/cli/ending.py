@@ -9,6 +9,7 @@ from rich.text import Text
 
 from summarise.batch.events import BatchReport
 from summarise.cli.figures import duration, money, tokens
+from summarise.journal.rows import Cause
 
 
 def print_ending(report: BatchReport, console: Console) -> None:
@@ -30,7 +31,7 @@ def print_rows(rows: Iterator[tuple[str, str]], console: Console) -> None:
         console.print(Text.assemble((f"{name:{width}}  ", "dim"), value), soft_wrap=True)
 
 
-def causes(failed_by_cause: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+def causes(failed_by_cause: Mapping[Cause, int]) -> Iterator[tuple[str, str]]:
     """A row for each cause, the commonest first."""
     for cause, documents in sorted(failed_by_cause.items(), key=lambda row: (-row[1], row[0])):
         yield f"  {cause}", f"{documents:,}"

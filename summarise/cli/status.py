@@ -64,7 +64,8 @@ def write_datasette_metadata(results: Path, output: Path, *, force: bool) -> Non
     check_output(output, force=force)
     with reading(results):
         metadata = datasette_metadata(results)
-    write_output(output, lambda stream: stream.write(json.dumps(metadata, indent=1, ensure_ascii=False) + "\n"))
+    text = json.dumps(metadata, indent=1, ensure_ascii=False) + "\n"
+    write_output(output, lambda stream: stream.writelines([text]))
 
 
 def retry_command(runs: list[Run]) -> str | None:
