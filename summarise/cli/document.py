@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -67,8 +68,7 @@ def _read(command: DocumentCommand) -> Document:
     path = Path(command.file)
     if path.is_dir():
         raise UsageError(
-            f"{path} is a folder and batch mode is not there yet; "
-            f'name one file, or loop: for f in {path}/*.txt; do summarise "$f" --json; done'
+            f"{path} is a folder; for all its documents: summarise batch {shlex.quote(command.file)} -o results.db"
         )
     return read_path(path, encoding=command.encoding)
 
