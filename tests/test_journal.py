@@ -28,6 +28,7 @@ from summarise.errors import (
     StorageError,
     UsageError,
 )
+from summarise.journal.datasette import datasette_metadata
 from summarise.journal.journal import Journal
 from summarise.journal.migrations import APPLICATION_ID, STEPS, upgrade, version_of
 from summarise.journal.names import decoded, encoded
@@ -500,6 +501,7 @@ AS_NOBODY = """
 import os, sys
 from pathlib import Path
 from summarise.errors import SummariseError
+from summarise.journal.datasette import datasette_metadata
 from summarise.journal.journal import Journal
 from support.journal import a_start
 if os.geteuid() == 0:
@@ -546,6 +548,7 @@ def test_what_is_read_only_can_be_read_and_says_so_when_written(
 HOLDER = """
 import sys, time
 from pathlib import Path
+from summarise.journal.datasette import datasette_metadata
 from summarise.journal.journal import Journal
 from support.journal import a_start
 journal = Journal.open(Path(sys.argv[1]))
@@ -658,6 +661,7 @@ LIMITED = """
 import resource, signal, sys
 from pathlib import Path
 from summarise.errors import StorageError
+from summarise.journal.datasette import datasette_metadata
 from summarise.journal.journal import Journal
 from support.journal import a_record, a_start, an_attempt
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -751,3 +755,15 @@ def test_ten_thousand_states_are_looked_up_at_once(journal: Journal, run_id: int
     seconds = time.process_time() - started
     assert set(states) == set(names)
     assert seconds < 0.5  # of the processor; 0.05 is usual
+
+
+def test_what_datasette_is_told_names_only_what_is_there(journal: Journal, run_id: int, path: Path) -> None:
+    metadata = datasette_metadata(path)
+    tables = metadata["databases"]["results"]["tables"]
+    for table, facts in tables.items():
+        cursor = journal._connection.execute(f"SELECT * FROM {table} LIMIT 0")
+        columns = {column[0] for column in cursor.description}
+        named = {*facts.get("columns", {}), *facts.get("facets", [])} | {facts[k] for k in ("fts_pk",) if k in facts}
+        assert named <= columns, table
+    assert {f"{table}_view" for table in TABLES} <= set(tables)
+    json.dumps(metadata)

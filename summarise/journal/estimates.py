@@ -29,14 +29,11 @@ def usage_history(connection: sqlite3.Connection, *, model: str | None, strategy
     for row in connection.execute(_SUCCESSES, (model, strategy)).fetchall():
         documents, chars, prompt, completion, squares = row[4], row[5], row[7], row[8], row[12]
         failed = connection.execute(_FAILURES, row[:2]).fetchone()
-        histories.append(
-            UsageHistory(
-                *row[:12],
-                _line(documents, chars, prompt, squares, row[13]),
-                _line(documents, chars, completion, squares, row[14]),
-                *failed,
-            )
+        lines = (
+            _line(documents, chars, prompt, squares, row[13]),
+            _line(documents, chars, completion, squares, row[14]),
         )
+        histories.append(UsageHistory(*(row[:12] + lines + failed)))
     return histories
 
 

@@ -9,8 +9,8 @@ Invariants:
   results: it goes with the process, also with kill -9, and a lock file left behind means nothing;
 - errors of SQLite become ours here and nowhere else.
 
-``synchronous=FULL``: a commit is on the disk when it returns, so it survives a power cut as well as a kill. Measured
-with group commit it costs less than 0.1 ms a document more than NORMAL, which promises only the kill.
+``synchronous=FULL``: a commit is on the disk when it returns, so it survives a power cut as well as a kill. With group
+commit (64 callers, measured in pairs) no difference to NORMAL, which promises only the kill, could be seen.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from summarise.journal.names import encoded
 from summarise.journal.rows import Commit
 
 if TYPE_CHECKING:
-    from summarise.schemas import Evidence, Offsets, Record
+    from summarise.schemas import Claim, Evidence, Offsets, Record, Stance
 
 Row = tuple[object, ...]
 
@@ -91,16 +91,17 @@ class Flat:
 
     def evidence(self, result_id: int) -> Iterable[Row]:
         """The rows of ``evidence``."""
-        for kind, items in (("claim", self.record.claims), ("stance", self.record.stances)):
-            for item_position, item in enumerate(items):
-                for position, evidence in enumerate(item.evidence):
-                    yield (
-                        *(result_id, kind, item_position, position, item.id),
-                        *(evidence.quote, evidence.start, evidence.end),
-                        *_ends(evidence.sentence),
-                        *_ends(evidence.cue),
-                        evidence.grounding,
-                    )
+        items: list[tuple[str, int, Claim | Stance]] = [("claim", at, it) for at, it in enumerate(self.record.claims)]
+        items += [("stance", at, it) for at, it in enumerate(self.record.stances)]
+        for kind, item_position, item in items:
+            for position, evidence in enumerate(item.evidence):
+                yield (
+                    *(result_id, kind, item_position, position, item.id),
+                    *(evidence.quote, evidence.start, evidence.end),
+                    *_ends(evidence.sentence),
+                    *_ends(evidence.cue),
+                    evidence.grounding,
+                )
 
     def warnings(self, result_id: int) -> Iterable[Row]:
         """The rows of ``warnings``."""

@@ -72,7 +72,8 @@ class Reading:
 
     def state(self, source: str) -> DocumentState | None:
         """Where a document stands; None if the file does not know it."""
-        return self.states([source]).get(source)
+        row = next(self._select(f"{_STATE} WHERE source = ?", (encoded(source),)), None)
+        return None if row is None else DocumentState(row[0], source, *row[2:])
 
     def states(self, sources: Sequence[str]) -> dict[str, DocumentState]:
         """Where many documents stand, by source; those the file does not know are left out."""
@@ -83,7 +84,8 @@ class Reading:
 
     def result_of(self, work_key: str) -> int | None:
         """The result committed for a work key, if there is one."""
-        return self.results_of([work_key]).get(work_key)
+        row = next(self._select("SELECT result_id FROM results WHERE work_key = ?", (work_key,)), None)
+        return None if row is None else int(row[0])
 
     def results_of(self, work_keys: Sequence[str]) -> dict[str, int]:
         """The results committed for many work keys; those without one are left out."""
@@ -144,9 +146,9 @@ class Reading:
             "done, failed, prompt_tokens, completion_tokens, cached_tokens, cost_usd, cost_unknown, "
             "run_id, pid, host FROM runs_view ORDER BY run_id"
         ):
-            estimate = None if row[8] is None else Estimate(*row[8:13])
+            start = (*row[:8], None if row[8] is None else Estimate(*row[8:13]))
             end = None if row[13] is None else RunEnd(*row[13:18])
-            yield Run(row[25], RunStart(*row[:8], estimate), row[26], row[27], end, *row[18:25])
+            yield Run(row[25], RunStart(*start), row[26], row[27], end, *row[18:25])
 
     def usage_history(self, *, model: str | None = None, strategy: str | None = None) -> list[UsageHistory]:
         """What documents needed so far, the most documents first: the measure for estimates."""

@@ -19,6 +19,9 @@ _TOKENIZER = "porter unicode61 remove_diacritics 2"
 
 TABLES = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    """INSERT INTO meta VALUES ('contents', 'results of summarise'), ('record_schema', 'news/1'),
+        ('offsets', 'code points of the text as read, half-open'), ('times', 'UTC, ISO 8601'),
+        ('sources', 'names that are not valid Unicode stand as bytes: and %XX for each such byte')""",
     f"""CREATE TABLE runs (
         run_id INTEGER PRIMARY KEY AUTOINCREMENT,
         command TEXT NOT NULL,
