@@ -7,6 +7,7 @@ loaded, so a round costs what the batch costs and not a second of imports.
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.forkserver
 import os
 import random
 import signal
@@ -27,7 +28,6 @@ pytestmark = [
     pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL"),
 ]
 LOOPBACK = [r"127\.0\.0\.1$"]
-PRELOAD = ["support.batch_warm"]
 
 
 @pytest.fixture
@@ -39,7 +39,11 @@ def allowed_hosts():
 @pytest.fixture(scope="module")
 def forkserver():
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOAD)
+    context.set_forkserver_preload(["support.batch_warm"])
+    with pytest.MonkeyPatch.context() as patch:
+        # The server process is given our sys.path only after it has tried to preload.
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent))
+        multiprocessing.forkserver.ensure_running()
     return context
 
 

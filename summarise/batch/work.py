@@ -79,6 +79,7 @@ class Heard:
     async def recall(self, request_sha256: str) -> str | None:
         """Nothing is remembered."""
         del request_sha256
+        return None
 
     async def remember(self, request_sha256: str, completion: str) -> None:
         """Tell that an answer came."""
