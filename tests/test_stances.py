@@ -96,6 +96,19 @@ def test_a_claim_speaks_more_for_a_pair_than_a_shared_sentence() -> None:
     assert len(pairs) <= MOST_ASKED
 
 
+def test_whoever_is_quoted_is_asked_about_for_what_the_document_is_about() -> None:
+    text = "Ina Vale won. Ina Vale left. Ina Vale is back. It is a shame, said Tom Reck. Norrland Bank sells the news."
+    content = Span(text.index("It is a shame"), text.index(", said"))
+    sentence = next(span for span in cut_sentences(text) if content.within(span))
+    said = FoundClaim((content,), content, sentence, "Tom Reck", content, "Tom Reck", "reported", "asserts", None)
+    bank = ActorDraft("Norrland Bank", "media", mentions=mentions_of(text, ["Norrland Bank"]))
+    actors = [actor("Ina Vale", text), actor("Tom Reck", text), bank]
+    (first, *rest) = pairs_to_ask(text, cut_sentences(text), actors, [said])
+    assert (first.holder, first.target) == ("Tom Reck", "Ina Vale")
+    assert first.places[0][2].of(text) == "It is a shame"
+    assert all(pair.holder != "Norrland Bank" for pair in rest), "who reports holds no stance"
+
+
 def word(label: str, sure: float) -> list[Token]:
     other = {"support": " opp", "oppose": " supp"}[label]
     top = {label[:4]: math.log(sure), other: math.log(1 - sure)}
@@ -117,6 +130,13 @@ def test_how_sure_falls_with_rank_and_rises_with_the_words_probability() -> None
     assert first.probability > second.probability
     assert first.probability > unsure.probability
     assert decided(pair(), 9, StanceWord(a="oppose"), word("oppose", 0.51)) is None
+
+
+def test_a_hesitant_support_counts_as_oppose() -> None:
+    hesitant = decided(pair(), 0, StanceWord(a="support"), word("support", 0.55))
+    firm = decided(pair(), 0, StanceWord(a="support"), word("support", 0.8))
+    assert hesitant is not None and hesitant.label == "oppose"
+    assert firm is not None and firm.label == "support"
 
 
 @given(st.integers(0, 50), st.floats(0.01, 0.99), st.sampled_from(["support", "oppose"]))
