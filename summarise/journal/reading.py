@@ -131,7 +131,7 @@ class Reading:
         tokens = next(
             self._select(
                 "SELECT coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0), sum(cached_tokens), "
-                "sum(cost_usd), count(*) - count(cost_usd) FROM attempts"
+                "sum(cost_usd), count(*) FILTER (WHERE cost_usd IS NULL AND requests + retries > 0) FROM attempts"
             )
         )
         by_cause = "SELECT cause, count(*) FROM documents WHERE state = 'failed' GROUP BY cause ORDER BY 2 DESC, 1"

@@ -154,7 +154,8 @@ class Run:
 class Totals:
     """Everything in the file. Tokens and cost are of all attempts, the failed ones too.
 
-    ``cost_usd`` is the sum of what is known, None if nothing is; ``cost_unknown`` counts attempts without a price.
+    ``cost_usd`` is the sum of what is known, None if nothing is; ``cost_unknown`` counts attempts that asked something
+    and have no price.
     """
 
     documents: int

@@ -281,7 +281,7 @@ VIEWS = (
             coalesce(sum(a.completion_tokens), 0) AS completion_tokens, r.estimated_completion_tokens,
             sum(a.cached_tokens) AS cached_tokens,
             sum(a.cost_usd) AS cost_usd, r.estimated_cost_usd,
-            count(a.attempt_id) - count(a.cost_usd) AS cost_unknown,
+            count(a.attempt_id) FILTER (WHERE a.cost_usd IS NULL AND a.requests + a.retries > 0) AS cost_unknown,
             r.estimated_documents, r.estimated_seconds, r.command, r.recipe_sha256, r.settings,
             r.summarise_version, r.pid, r.host
         FROM runs AS r LEFT JOIN attempts AS a ON a.run_id = r.run_id GROUP BY r.run_id""",
