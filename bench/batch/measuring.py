@@ -44,6 +44,8 @@ class Run:
     """Seconds from the first request to the end of the process."""
     answering: float
     """Seconds from the first request to the last answer."""
+    starved: float
+    """Seconds its main thread was ready to run and had no core, because of other work on the machine."""
     resident_mb: tuple[float, ...] = field(default=())
 
     @property
@@ -110,6 +112,7 @@ def run(command: Sequence[str], documents: int, server: Server, *, delay: float,
     """
     server.restart(delay)
     resident: list[float] = []
+    starved = 0.0
     began = time.monotonic()
     with log.open("w") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, env=surroundings())
@@ -122,6 +125,7 @@ def run(command: Sequence[str], documents: int, server: Server, *, delay: float,
                 if time.monotonic() >= next_sample:
                     next_sample += _SAMPLE_SECONDS
                     resident.append(_resident_mb(process.pid))
+                    starved = max(starved, _starved_seconds(process.pid))
                 time.sleep(0.005)
         except BaseException:
             process.kill()
@@ -144,6 +148,7 @@ def run(command: Sequence[str], documents: int, server: Server, *, delay: float,
         server_cpu=counts["cpu_seconds"],
         working=ended - first if first is not None else 0.0,
         answering=counts["last"] - first if first is not None else 0.0,
+        starved=starved,
         resident_mb=tuple(resident),
     )
 
@@ -161,6 +166,13 @@ def machine_ms() -> float:
     for number in range(400_000):
         total += number * number % 7
     return (time.process_time() - began) * 1000
+
+
+def _starved_seconds(pid: int) -> float:
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, IndexError):
+        return 0.0
 
 
 def _resident_mb(pid: int) -> float:

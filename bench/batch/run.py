@@ -134,7 +134,11 @@ def ceiling(shop: Workshop, size: Size, report: Report) -> None:
             start = shop.measure(tool, one, 1, delay=0.2, in_flight=64)
             figures = shop.measure(tool, many, size.documents, delay=0.2, in_flight=64)
             rounds[tool].append(Round(figures, start, machine))
-            print(f"  round {number + 1} {tool}: {rounds[tool][-1].cpu_ms:.2f} ms, {figures.speed:.1f}/s", flush=True)
+            print(
+                f"  round {number + 1} {tool}: {rounds[tool][-1].cpu_ms:.2f} ms, {figures.speed:.1f}/s, "
+                f"{figures.starved:.1f} of {figures.wall:.1f} s without a core",
+                flush=True,
+            )
     rows = []
     for tool in shop.tools:
         speeds = [each.run.speed for each in rounds[tool]]
@@ -149,12 +153,19 @@ def ceiling(shop: Workshop, size: Size, report: Report) -> None:
                 f"{statistics.median(speeds):.0f} ({max(speeds):.0f})",
                 f"{statistics.median(ratios):.2f}",
                 f"{statistics.median(faster):.2f}",
+                f"{statistics.median(each.run.starved / each.run.wall for each in rounds[tool]):.0%}",
                 f"{statistics.median(each.start.cpu for each in rounds[tool]):.2f}",
                 f"{statistics.median(each.run.server_cpu / each.run.chats * 1000 for each in rounds[tool]):.2f}",
             ]
         )
     headings = ["Tool", "CPU ms/document, median (least)", "Documents/s of one free core", "Documents/s, median (most)"]
-    headings += ["CPU: peer / summarise", "Documents/s: summarise / peer", "Start, CPU s", "Server CPU ms/request"]
+    headings += [
+        "CPU: peer / summarise",
+        "Documents/s: summarise / peer",
+        "Time without a core",
+        "Start, CPU s",
+        "Server CPU ms/request",
+    ]
     title = f"200 ms an answer, 64 in flight, {size.documents} documents, {size.rounds} rounds in turn"
     report.table(title, headings, rows)
     speeds_of_machine = [each.machine for tool in rounds.values() for each in tool]
