@@ -28,6 +28,8 @@ class Town(BaseModel):
 class Notes(dict[str, str]):
     """Answers kept in a dictionary."""
 
+    keeps = True
+
     async def recall(self, request_sha256: str) -> str | None:
         return self.get(request_sha256)
 

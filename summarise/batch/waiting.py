@@ -65,6 +65,8 @@ class _Held:
 class _Recalled:
     """The answers of a document that waits, from the results file. None come in while it is read."""
 
+    keeps = True
+
     def __init__(self, journal: Journal, work_key: str) -> None:
         self._known = journal.recall(work_key)
 

@@ -73,6 +73,8 @@ def takes_many_questions(characters: int, *, strategy: str, settings: Settings) 
 class Heard:
     """The answers of a document that takes one request: none are kept, each is told as a sign of life."""
 
+    keeps = False
+
     def __init__(self, on_answer: Callable[[], None]) -> None:
         self._on_answer = on_answer
 
@@ -89,6 +91,8 @@ class Heard:
 
 class Kept:
     """The answers of a document that takes many requests, in the results file until its record is."""
+
+    keeps = True
 
     def __init__(self, writer: Writer, work_key: str, on_answer: Callable[[], None]) -> None:
         self._writer = writer

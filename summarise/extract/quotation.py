@@ -7,6 +7,7 @@ in quotations that run over several paragraphs (each reopened, only the last one
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from operator import attrgetter
@@ -14,6 +15,7 @@ from operator import attrgetter
 from summarise.text import Span
 
 _PAIRS = {"“": "”", "„": "“”", "«": "»", "「": "」", "『": "』", "〝": "〞"}
+_MARKS = re.compile('[\\n"' + "".join(_PAIRS) + "".join(_PAIRS.values()) + "]")
 _MIN_QUOTED_SHARE = 0.8
 
 
@@ -21,7 +23,8 @@ def quoted_spans(text: str) -> tuple[Span, ...]:
     """The stretches between double quotation marks, marks excluded, in order."""
     spans: list[Span] = []
     opened: tuple[int, str] | None = None
-    for place, character in enumerate(text):
+    for found in _MARKS.finditer(text):
+        place, character = found.start(), found[0]
         if opened is not None:
             if character in opened[1] or character == "\n":
                 spans.append(Span(opened[0], place))

@@ -19,7 +19,10 @@ from summarise.llm.usage import Meter
 
 
 class Answers(Protocol):
-    """Where the answers of one unfinished document are kept."""
+    """Where the answers of one unfinished document are kept. Where ``keeps`` is False nothing is: requests then have
+    no key, completions no text, and :meth:`remember` only tells that an answer came."""
+
+    keeps: bool
 
     async def recall(self, request_sha256: str) -> str | None:
         """The completion remembered for this request, as JSON; None if there is none."""
@@ -71,8 +74,9 @@ class RememberingTransport:
         Raises:
             SummariseError: as :meth:`Transport.chat`.
         """
-        key = request_key(request)
-        known = await self._answers.recall(key)
+        keeps = self._answers.keeps
+        key = request_key(request) if keeps else ""
+        known = await self._answers.recall(key) if keeps else None
         if known is not None:
             completion = ChatCompletion.model_validate_json(known)
             meter.add(completion.usage)
@@ -83,5 +87,5 @@ class RememberingTransport:
         finally:
             meter.merge(call)
             self.spent.merge(call)
-        await self._answers.remember(key, completion.model_dump_json(exclude_unset=True))
+        await self._answers.remember(key, completion.model_dump_json(exclude_unset=True) if keeps else "")
         return completion
