@@ -8,6 +8,7 @@ recording.
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "loopback: starts a server on 127.0.0.1; may connect to loopback.")
     config.addinivalue_line("markers", "model: runs a real model on this machine; only with -m model.")
     config.option.block_network = True
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # Started in the background of a shell without job control: children would ignore Ctrl-C, too.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
