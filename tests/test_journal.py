@@ -524,12 +524,11 @@ except SummariseError as error:
 def _nobody_is_somebody() -> bool:
     """Whether this user namespace has the account "nobody"; one made for a single user has not."""
     try:
-        ranges = Path("/proc/self/uid_map").read_text(encoding="ascii").split("\n")
+        lines = Path("/proc/self/uid_map").read_text(encoding="ascii").splitlines()
     except OSError:
         return True
-    return any(
-        int(first) <= 65534 < int(first) + int(count) for first, _, count in map(str.split, filter(None, ranges))
-    )
+    ranges = [[int(figure) for figure in line.split()] for line in lines]
+    return any(first <= 65534 < first + count for first, _, count in ranges)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="permissions of POSIX")
