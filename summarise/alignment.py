@@ -14,13 +14,15 @@ conflict instead of being lost.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 from rapidfuzz.distance import OSA
 
-from summarise.lexicon import REPORTING, bare, inflected, opposed
+from summarise.lexicon import NEGATIVE_PREFIXES, OPPOSITES, REPORTING, bare, inflected, opposed
 from summarise.wording import GUARDS, Item, Kind, person, role_class
 
 # `python bench/grounding/compare.py --sweep`: from 0.75 to 0.85 no true quote of the set is lost and no
@@ -33,6 +35,13 @@ _CLAUSE_MARKS = (*".,;:!?。、،؛؟।", " -", "- ")  # folding has made the f
 _BESIDE = 3  # items next to the aligned ones in which a word that changed places is looked for
 _SENTENCE_ENDS = (". ", "! ", "? ", '." ', "。", "।", "؟ ")
 _LARGEST = 400_000  # cells; a quote of some 500 words: longer ones are copied whole or not grounded
+_ENOUGH = 0.5  # the share of a quote's weight that must stand in the stretch
+_WORD, _NAME = Kind.word, Kind.name
+_STEM = 3  # letters that the forms of a word have in common (`lexicon.inflected` and its stems)
+_OPPOSED_STEMS: defaultdict[str, set[str]] = defaultdict(set)
+for _one, _two in OPPOSITES:
+    _OPPOSED_STEMS[_one[:_STEM]].add(_two[:_STEM])
+    _OPPOSED_STEMS[_two[:_STEM]].add(_one[:_STEM])
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,44 +67,124 @@ class _Pair:
 
 
 def judge(quote: Sequence[Item], text: Sequence[Item], elided: frozenset[int], folded: str) -> Verdict | None:
-    """Align the quote's items to a stretch of text and judge the difference; None if nothing aligns.
+    """Align the quote's items to a stretch of text and judge the difference; None if too little aligns.
 
     ``elided`` holds the indices of quote items that stand after an ellipsis; ``folded`` is the folded
     text the stretch was read from (its punctuation tells clauses apart).
     """
     if not quote or not text or len(quote) * len(text) > _LARGEST:
         return None
-    pairs = _without_strays(_align(quote, text, elided), text, folded)
+    earnings = _earnings(quote, text)
+    found = sum(item.weight for item, row in zip(quote, earnings, strict=True) if max(row) > _CLASH)
+    if found < _ENOUGH * sum(item.weight for item in quote):
+        return None  # no alignment of this stretch can be close
+    pairs = _without_strays(_align(quote, text, elided, earnings), text, folded)
     if not any(not pair.clash for pair in pairs):
         return None
     return _Judgement(quote, text, elided, folded, pairs).verdict()
 
 
-def _align(quote: Sequence[Item], text: Sequence[Item], elided: frozenset[int]) -> list[_Pair]:
+def _earnings(quote: Sequence[Item], text: Sequence[Item]) -> list[list[float]]:
+    """What each item of the quote (row) earns with each item of the stretch (column)."""
+    partners = _Partners(text)
+    rows: dict[tuple[str, Kind, bool], list[float]] = {}
+    for item in quote:
+        same = (item.key, item.kind, item.capital)
+        if same not in rows:
+            row = rows[same] = [0.0] * len(text)
+            for column in partners.of(item):
+                row[column] = _earned(item, text[column])
+    return [rows[item.key, item.kind, item.capital] for item in quote]
+
+
+class _Partners:
+    """The items of a stretch with which an item may earn something, found without trying them all.
+
+    A superset: every rule of :func:`_earned` that gives more than 0 has its lookup here.
+    """
+
+    def __init__(self, text: Sequence[Item]) -> None:
+        self._keys: defaultdict[str, list[int]] = defaultdict(list)
+        self._kinds: defaultdict[Kind, list[int]] = defaultdict(list)
+        self._stems: defaultdict[str, list[int]] = defaultdict(list)
+        self._negated: defaultdict[str, list[int]] = defaultdict(list)
+        self._initials: defaultdict[str, list[int]] = defaultdict(list)
+        self._capitals: list[int] = []
+        self._reporting: list[int] = []
+        for column, item in enumerate(text):
+            key, kind = item.key, item.kind
+            self._keys[key].append(column)
+            self._kinds[kind].append(column)
+            self._stems[key[:_STEM]].append(column)
+            for stem in _negated_stems(key):
+                self._negated[stem].append(column)
+            if item.capital:
+                self._capitals.append(column)
+            if kind is _WORD:
+                for initial in _initials(key):
+                    self._initials[initial].append(column)
+                if key in REPORTING:
+                    self._reporting.append(column)
+
+    def of(self, item: Item) -> Iterator[int]:
+        """The columns to try, some of them more than once."""
+        key, kind = item.key, item.kind
+        yield from self._keys.get(key, ())
+        if kind in GUARDS:
+            yield from self._kinds.get(kind, ())
+            if kind is not _NAME:
+                return
+        elif kind is _WORD:
+            for initial in _initials(key):
+                yield from self._initials.get(initial, ())
+            if key in REPORTING:
+                yield from self._reporting
+        for stem in (*_OPPOSED_STEMS.get(key[:_STEM], ()), *_negated_stems(key)):
+            yield from self._stems.get(stem, ())
+        yield from self._negated.get(key[:_STEM], ())
+        if item.capital:
+            yield from self._capitals
+
+
+def _negated_stems(word: str) -> list[str]:
+    """The stem of what "un", "dis" ... may negate in a word; a word may begin like several of them."""
+    if not word.startswith(NEGATIVE_PREFIXES):
+        return []
+    return [word[len(prefix) :][:_STEM] for prefix in NEGATIVE_PREFIXES if word.startswith(prefix)]
+
+
+def _initials(word: str) -> tuple[str, ...]:
+    return (word[:1],) if word.isascii() else (word[:1], bare(word)[:1])
+
+
+def _align(
+    quote: Sequence[Item], text: Sequence[Item], elided: frozenset[int], earnings: list[list[float]]
+) -> list[_Pair]:
     """Fitting alignment by dynamic programming: the quote whole, the text's two ends free."""
-    width = len(text) + 1
-    text_weights = [item.weight for item in text]
-    above = [0.0] * width
-    moves: list[bytearray] = []
-    for index, item in enumerate(quote, start=1):
-        drop = item.weight * _SKIP_QUOTE
-        inner = _SKIP_ELIDED if index in elided else _SKIP_TEXT
-        skip = inner if index < len(quote) else 0.0
-        left = above[0] - drop
-        row, steps = [left], bytearray(width)
-        for column in range(1, width):
-            earned = _earned(item, text[column - 1])
-            best, step = above[column] - drop, 0
-            if earned and (matched := above[column - 1] + earned * item.weight) > best:
+    weights = [item.weight for item in text]
+    inner = [_SKIP_TEXT * weight for weight in weights]
+    under_ellipsis = [_SKIP_ELIDED * weight for weight in weights]
+    outer = [0.0] * len(text)
+    above = [0.0] * (len(text) + 1)
+    moves: list[list[int]] = []
+    for index, (item, earned) in enumerate(zip(quote, earnings, strict=True), start=1):
+        weight = item.weight
+        drop = weight * _SKIP_QUOTE
+        skips = outer if index == len(quote) else under_ellipsis if index in elided else inner
+        left, diagonal = above[0] - drop, above[0]
+        row, steps = [left], [0]
+        for up, earns, skip in zip(above[1:], earned, skips, strict=True):
+            best, step = up - drop, 0
+            if earns and (matched := diagonal + earns * weight) > best:
                 best, step = matched, 1
-            if (passed := left - skip * text_weights[column - 1]) >= best:
+            if (passed := left - skip) >= best:
                 best, step = passed, 2
             row.append(best)
-            steps[column] = step
-            left = best
+            steps.append(step)
+            left, diagonal = best, up
         moves.append(steps)
         above = row
-    return _trace(quote, text, moves)
+    return _trace(earnings, moves)
 
 
 def _without_strays(pairs: list[_Pair], text: Sequence[Item], folded: str) -> list[_Pair]:
@@ -113,14 +202,14 @@ def _without_strays(pairs: list[_Pair], text: Sequence[Item], folded: str) -> li
     return pairs
 
 
-def _trace(quote: Sequence[Item], text: Sequence[Item], moves: list[bytearray]) -> list[_Pair]:
-    row, column = len(quote), len(text)
+def _trace(earnings: list[list[float]], moves: list[list[int]]) -> list[_Pair]:
+    row, column = len(earnings), len(earnings[0])
     pairs: list[_Pair] = []
     while row and column:
         step = moves[row - 1][column]
         if step == 1:
             row, column = row - 1, column - 1
-            pairs.append(_Pair(row, column, _earned(quote[row], text[column])))
+            pairs.append(_Pair(row, column, earnings[row][column]))
         elif step == 2:
             column -= 1
         else:
@@ -133,13 +222,13 @@ def _earned(first: Item, second: Item) -> float:
     if first.key == second.key:
         return 1.0
     one, two = first.kind, second.kind
-    if one is Kind.word and two is Kind.word:
+    if one is _WORD and two is _WORD:
         return _earned_words(first, second)
     if one is two:
         if one in GUARDS or opposed(first.key, second.key):
             return _CLASH
         return 0.0
-    words = (Kind.word, Kind.name)
+    words = (_WORD, _NAME)
     if one in words and two in words:
         return _CLASH if (first.capital and second.capital) or opposed(first.key, second.key) else 0.0
     return 0.0
@@ -187,7 +276,7 @@ class _Judgement:
             or self._negation_hidden()
         )
         score = self._score()
-        enough = self._matched() >= 0.5 * sum(item.weight for item in self._quote)
+        enough = self._matched() >= _ENOUGH * sum(item.weight for item in self._quote)
         strange = self._stitched() or any(item.kind is Kind.word for item in self._added)
         plain = sum(1 for pair in self._pairs if not pair.clash and self._quote[pair.quote].weight == 1)
         close = score >= CLOSE and enough and plain > 0
@@ -204,8 +293,9 @@ class _Judgement:
         return self._quote[before.quote + 1 : after.quote], self._text[before.text + 1 : after.text]
 
     def _is_elided(self, before: _Pair, after: _Pair) -> bool:
-        return any(index in self._elided for index in range(before.quote + 1, after.quote + 1))
+        return bool(self._elided) and any(index in self._elided for index in range(before.quote + 1, after.quote + 1))
 
+    @cached_property
     def _dropped(self) -> list[Item]:
         """Items of the stretch that the quote leaves out without saying so."""
         return [
@@ -222,10 +312,10 @@ class _Judgement:
             for pair in self._pairs
         )
         whole = sum(self._quote[pair.quote].weight + self._text[pair.text].weight for pair in self._pairs)
-        moved = {item.key for item in self._displaced()}
+        moved = {item.key for item in self._displaced}
         loose = [
             item
-            for item in (*self._added, *self._dropped())
+            for item in (*self._added, *self._dropped)
             if item.kind not in GUARDS and not (item.key in moved and item.weight == 1)
         ]
         return alike / (whole + sum(item.weight for item in loose))
@@ -233,18 +323,20 @@ class _Judgement:
     def _matched(self) -> float:
         """The weight of the quote's items that stand in the stretch, in their place or in another."""
         here = sum(self._quote[pair.quote].weight for pair in self._pairs if not pair.clash)
-        return here + sum(item.weight for item in self._displaced())
+        return here + sum(item.weight for item in self._displaced)
 
     def _reach(self) -> tuple[int, int]:
         """First and last item of the stretch, with the words next to it that the quote put elsewhere."""
         first, last = self._pairs[0].text, self._pairs[-1].text
-        moved = {item.key for item in self._displaced() if item.weight == 1}
+        moved = {item.key for item in self._displaced if item.weight == 1}
         near = range(max(0, first - _BESIDE), min(len(self._text), last + 1 + _BESIDE))
         places = [place for place in near if first <= place <= last or self._text[place].key in moved]
         return min(places), max(places)
 
+    @cached_property
     def _displaced(self) -> list[Item]:
-        left_over = {item.key for item in self._dropped()}
+        """Items of the quote that stand in the stretch in another place."""
+        left_over = {item.key for item in self._dropped}
         left_over |= {self._text[pair.text].key for pair in self._pairs if pair.clash}
         first, last = self._pairs[0].text, self._pairs[-1].text
         left_over |= {
@@ -256,11 +348,11 @@ class _Judgement:
 
     def _facts_differ(self) -> bool:
         return any(pair.clash for pair in self._pairs) or any(
-            item.kind in GUARDS for item in (*self._added, *self._dropped())
+            item.kind in GUARDS for item in (*self._added, *self._dropped)
         )
 
     def _order_differs(self) -> bool:
-        return any(item.weight == 1 for item in self._displaced())
+        return any(item.weight == 1 for item in self._displaced)
 
     def _roles_differ(self) -> bool:
         """A passive, "by", "to" ... added or left out alone, or a pronoun exchanged: who does it to whom?"""

@@ -100,6 +100,11 @@ class Grounder:
     def _index(self) -> _Index:
         return _Index(self._folded)
 
+    @cached_property
+    def _known(self) -> dict[int, Item]:
+        """The words of the text read so far, by their start in the folded text."""
+        return {}
+
     def _folded_near(self, near: Span | None) -> Span | None:
         if near is None:
             return None
@@ -121,17 +126,18 @@ class Grounder:
         return Located(folded.original(start, start + size, self.text), Grounding.normalised, 1.0)
 
     def _aligned(self, quote: str, folded: Folded, near: Span | None) -> Located:
-        items = read_items(folded, quote)
+        tokens = list(read_tokens(folded.text))
+        items = read_items(folded, quote, tokens)
         ellipses = [match.start() for match in _ELLIPSIS.finditer(folded.text)]
         elided = frozenset(
             index
-            for index in range(1, len(items))
+            for index in range(1, len(items) if ellipses else 0)
             if any(items[index - 1].end <= place < items[index].start for place in ellipses)
         )
         place = self._folded_near(near)
         best: Located = _NOWHERE
-        for stretch in self._index.stretches(folded, len(elided), place):
-            found = self._judged(items, elided, read_items(self._folded, self.text, stretch))
+        for stretch in self._index.stretches([token.text for token in tokens], len(elided), place):
+            found = self._judged(items, elided, read_items(self._folded, self.text, stretch, known=self._known))
             # Strictly better only: stretches come best first, then nearest to `near`.
             if found and _rank(found) > _rank(best):
                 best = found
@@ -257,9 +263,8 @@ class _Index:
         for place, word in enumerate(self._words):
             self._places[word].append(place)
 
-    def stretches(self, quote: Folded, ellipses: int, near: Span | None) -> Iterator[list[Token]]:
-        """The most promising stretches for a folded quote, best first, then nearest to ``near``."""
-        words = [token.text for token in read_tokens(quote.text)]
+    def stretches(self, words: list[str], ellipses: int, near: Span | None) -> Iterator[list[Token]]:
+        """The most promising stretches for the words of a quote, best first, then nearest to ``near``."""
         slack = len(words) // 2 + 6
         spread = slack + ellipses * _REACH
         ranges = [] if near is None else self._around(near, len(words) + spread)
@@ -279,7 +284,11 @@ class _Index:
 
     def _seeds(self, words: list[str]) -> list[list[int]]:
         """For each seed word of the quote, the places in the text where the quote would begin."""
-        known = sorted({word for word in words if word in self._places}, key=lambda word: len(self._places[word]))
+        # Of equally rare words the longest says most; the order of a set would differ from run to run.
+        known = sorted(
+            dict.fromkeys(word for word in words if word in self._places),
+            key=lambda word: (len(self._places[word]), -len(word)),
+        )
         seeds: list[list[int]] = []
         left = _HITS
         for word in known[:_SEEDS]:

@@ -58,6 +58,7 @@ class Kind(StrEnum):
 
 
 GUARDS = frozenset({Kind.number, Kind.date, Kind.name, Kind.negation, Kind.hedge})
+_LIGHT = frozenset({Kind.function, Kind.role})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class Item:
     @property
     def weight(self) -> float:
         """How much the item counts in an alignment: function words a quarter."""
-        return 0.25 if self.kind in (Kind.function, Kind.role) else 1.0
+        return 0.25 if self.kind in _LIGHT else 1.0
 
 
 # First list wins. "second" is an ordinal here and a unit after a number.
@@ -98,6 +99,10 @@ _LISTS: tuple[tuple[Kind, Mapping[str, str]], ...] = (
     (Kind.function, {word: word for word in FUNCTION}),
     (Kind.word, {word: unit for word, unit in UNITS.items() if len(word) > 1}),
 )
+_LISTED = {word: (kind, key) for kind, listed in reversed(_LISTS) for word, key in listed.items()}
+# Only these, or a digit, begin an item that may take more than one word.
+_LEADING = frozenset((*CURRENCIES, *ONES, *TENS, *SCALES, *MONTHS, *MONTH_SHORT, "a"))
+_STOPS = frozenset(".!?:;")
 _LONGEST_NUMBER = 16  # digits and separators, or words; the precision of Decimal is 28 digits
 _UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _unspaced = re.compile(f"[{_UNSPACED}]")
@@ -113,7 +118,8 @@ def token_pattern() -> re.Pattern[str]:
     """The one constant pattern of words, numbers and signs in folded text.
 
     Python's ``re`` has no class for combining marks, so the class of word characters is written out
-    once from the Unicode database (a few milliseconds, at first use).
+    once from the Unicode database (a few milliseconds, at first use). That class is slow to say no,
+    so plain words, and the signs between words, are told by ASCII before it is asked.
     """
     ranges: list[list[int]] = []
     for point in range(0x80, 0x1F000):
@@ -124,9 +130,10 @@ def token_pattern() -> re.Pattern[str]:
             else:
                 ranges.append([point, point])
     letter = "a-zA-Z" + "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in ranges)
+    wide = r"[^\x00-\x7f]"
     return re.compile(
-        rf"\d{{1,3}}(?: \d{{3}})+(?![.,]?\d)|\d+(?:[.,]\d+)*"
-        rf"|(?:[a-z]\.)+[a-z]\b\.?|[{letter}][{letter}0-9]*(?:'[{letter}]+)*"
+        rf"[a-z]{{2,}}+(?![a-zA-Z0-9']|{wide})|\d{{1,3}}(?: \d{{3}})+(?![.,]?\d)|\d+(?:[.,]\d+)*"
+        rf"|(?:[a-z]\.)+[a-z]\b\.?|(?=[a-zA-Z]|{wide})[{letter}][{letter}0-9]*(?:'[{letter}]+)*"
         rf"|[{_UNSPACED}]|[%$£€¥₹°]"
     )
 
@@ -137,31 +144,44 @@ def read_tokens(folded: str) -> Iterator[Token]:
         yield Token(match.group(), match.start(), match.end())
 
 
-def read_items(folded: Folded, source: str, tokens: Sequence[Token] | None = None) -> list[Item]:
+def read_items(
+    folded: Folded,
+    source: str,
+    tokens: Sequence[Token] | None = None,
+    *,
+    known: dict[int, Item] | None = None,
+) -> list[Item]:
     """The items of folded text: number words summed, units and days bound to their numbers.
 
     ``source`` is the text that was folded (capitals are read from it). ``tokens`` narrows the
-    reading to a stretch; by default it is the whole text.
+    reading to a stretch; by default it is the whole text. ``known`` holds the single words of this
+    text that were read before, by their start, and gets those read now.
     """
     if tokens is None:
         tokens = list(read_tokens(folded.text))
-    return _Reader(folded, source, tokens).read()
+    return _Reader(folded, source, tokens, {} if known is None else known).read()
 
 
 class _Reader:
     """One pass over the tokens, left to right; each step takes one or more of them."""
 
-    def __init__(self, folded: Folded, source: str, tokens: Sequence[Token]) -> None:
-        self._folded, self._source = folded, source
+    def __init__(self, folded: Folded, source: str, tokens: Sequence[Token], known: dict[int, Item]) -> None:
+        self._folded, self._source, self._known = folded, source, known
         self._tokens = [part for token in tokens for part in _split_contraction(token)]
         self._items: list[Item] = []
         self._at = 0
 
     def read(self) -> list[Item]:
         while self._at < len(self._tokens):
-            if not (self._currency_first() or self._number() or self._month_first()):
-                self._items.append(self._word(self._tokens[self._at]))
-                self._at += 1
+            token = self._tokens[self._at]
+            leading = token.text in _LEADING or token.text[0].isdecimal()
+            if leading and (self._currency_first() or self._number() or self._month_first()):
+                continue
+            item = self._known.get(token.start)
+            if item is None:
+                item = self._known[token.start] = self._word(token)
+            self._items.append(item)
+            self._at += 1
         return self._items
 
     def _text(self, ahead: int = 0) -> str:
@@ -238,7 +258,7 @@ class _Reader:
     def _case(self, token: Token) -> tuple[bool, bool]:
         letter = self._source[self._folded.origins[token.start]]
         before = self._folded.text[max(0, token.start - 3) : token.start].strip(" \"'([-")
-        return letter.isupper() or letter.istitle(), token.start == 0 or before[-1:] in tuple(".!?:;")
+        return letter.isupper() or letter.istitle(), token.start == 0 or before[-1:] in _STOPS
 
     def _acronym(self, token: Token) -> bool:
         """Whether a word that is else a pronoun stands in capitals: "US", "WHO", "IT"."""
@@ -256,9 +276,8 @@ class _Reader:
 
 def _classify(word: str) -> tuple[Kind, str]:
     """The kind and key of a single word, its capital left aside."""
-    for kind, listed in _LISTS:
-        if word in listed:
-            return kind, listed[word]
+    if word in _LISTED:
+        return _LISTED[word]
     if any(character.isdigit() for character in word):
         return Kind.number, word
     return Kind.word, word.replace(".", "")
@@ -274,7 +293,9 @@ def _is_day(value: Decimal | None) -> bool:
 
 def _split_contraction(token: Token) -> Iterator[Token]:
     word, start, end = token.text, token.start, token.end
-    if word.endswith("n't") and len(word) > 3:
+    if "'" not in word and word != "cannot":
+        yield token
+    elif word.endswith("n't") and len(word) > 3:
         stem = {"ca": "can", "wo": "will", "sha": "shall"}.get(word[:-3], word[:-3])
         yield Token(stem, start, end - 3)
         yield Token("n't", end - 3, end)
