@@ -42,6 +42,17 @@ def test_an_ambiguous_last_name_resolves_to_nobody() -> None:
     assert merge(TEXT, draft).claims[0].claimant.actor is None
 
 
+def test_offices_tell_their_holders_apart() -> None:
+    actors = (
+        ActorDraft("Ilvara Oskerin", "person", aliases=("the president",)),
+        ActorDraft("Bram Tolluin", "person", aliases=("the mayor",)),
+    )
+    names = ("the mayor", "The President", "the minister", "a former mayor")
+    claims = tuple(ClaimDraft(name, "reported", "asserts", (evidence("it is over"),)) for name in names)
+    rows = merge(TEXT, Draft("A.", actors, claims))
+    assert [claim.claimant.actor for claim in rows.claims] == ["a2", "a1", None, None]
+
+
 def test_repeated_rows_are_joined() -> None:
     claim = ClaimDraft("Oskerin", "reported", "asserts", (evidence("it is over"),))
     one = StanceDraft("Oskerin", "Pellomar", "oppose", (evidence("it is over"),), 0.4)

@@ -79,8 +79,13 @@ def mentions_of(text: str, names: Iterable[str]) -> tuple[Span, ...]:
 
 @lru_cache(maxsize=4096)  # the same few names are compared with each other again and again
 def name_key(name: str) -> str:
-    """A name folded for comparison: case, quotes, titles and possessive endings do not count."""
-    words = [word for word in fold(name).text.replace(".", " ").split() if word not in _TITLES]
+    """A name folded for comparison: case, quotes, a possessive ending and the titles before it do not count.
+
+    A title that is all there is ("the mayor") stays: it tells its holder from that of another office.
+    """
+    words = fold(name).text.replace(".", " ").split()
+    while len(words) > 1 and words[0] in _TITLES:
+        words.pop(0)
     return " ".join(words).removesuffix("'s")
 
 
@@ -92,10 +97,11 @@ class _Directory:
         parts: dict[str, set[str]] = {}
         for number, actor in enumerate(actors, 1):
             for name in (actor.name, *actor.aliases):
-                self._exact.setdefault(name_key(name), f"a{number}")
-                words = name_key(name).split()
-                for word in words[-1:] if actor.kind == "person" else []:
-                    parts.setdefault(word, set()).add(f"a{number}")
+                key = name_key(name)
+                self._exact.setdefault(key, f"a{number}")
+                last = name.rpartition(" ")[2]
+                if actor.kind == "person" and not last.islower():  # the last word of "the mayor" is no name
+                    parts.setdefault(key.rpartition(" ")[2], set()).add(f"a{number}")
         self._parts: Mapping[str, str] = {word: min(ids) for word, ids in parts.items() if len(ids) == 1}
 
     def ref(self, name: str) -> Ref:
