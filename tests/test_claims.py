@@ -13,8 +13,9 @@ from summarise.prompts import load_recipe
 
 from summarise.extract.boilerplate import find_boilerplate, without
 from summarise.extract.claims import FoundClaim, extract_claims
-from summarise.extract.claims.names import Names, resolved_name
+from summarise.extract.claims.names import Earlier, Names, resolved_name
 from summarise.extract.claims.units import reading_units
+from summarise.extract.drafts import ActorDraft
 from summarise.text import Span
 
 
@@ -36,7 +37,7 @@ def claims(
     spans = [Span(start, end) for start, end in sentences or [(0, len(text))]]
     kept = without(text, spans, [found.span for found in find_boilerplate(text)])
     stub: Any = Stub(answers)
-    return asyncio.run(extract_claims(text, reading_units(text, kept), stub, load_recipe("stepwise")))
+    return asyncio.run(extract_claims(text, reading_units(text, kept), (), stub, load_recipe("stepwise")))
 
 
 def contents(text: str, drafts: Sequence[FoundClaim]) -> list[tuple[str, list[str]]]:
@@ -124,9 +125,32 @@ def test_boilerplate_is_never_asked_about() -> None:
         assert claims(text, {"*": "he"}) == []
 
 
+def test_a_quantity_opens_the_content() -> None:
+    for words in ("at least 900 people had come", "about a third of them left", "over 40 boats are lost"):
+        assert contents(f"Ann Roe said {words}.", claims(f"Ann Roe said {words}.", {"said": "Ann Roe"})) == [
+            ("Ann Roe", [words])
+        ]
+    text = "Ann Roe warned about an attack on the dam."
+    assert contents(text, claims(text, {"warned": "Ann Roe"})) == [("Ann Roe", ["an attack on the dam"])]
+
+
 def test_pronoun_is_looked_up_backwards_only() -> None:
     text = "Ann Roe spoke. He said it rains. Bo Lind left."
     assert resolved_name("He", text.index("He"), Names(text), []) == "Ann Roe"
+
+
+def test_a_pronoun_stands_for_nobody_known_as_an_organisation() -> None:
+    text = "Merrow Wire said so. Bo Lind objected. “They forgot,” he said."
+    earlier = [Earlier("Merrow Wire", 0)]
+    assert resolved_name("he", text.index("“"), Names(text), earlier) == "Merrow Wire"
+    actors = [ActorDraft("Merrow Wire", "media"), ActorDraft("Bo Lind", "person")]
+    assert resolved_name("he", text.index("“"), Names(text, actors), earlier) == "Bo Lind"
+
+
+def test_a_pronoun_stands_for_a_person_known_by_one_word() -> None:
+    text = "Suriname objected. Osk was there. “They forgot,” he said."
+    actors = [ActorDraft("Suriname", "country"), ActorDraft("Osk", "person")]
+    assert resolved_name("he", text.index("“"), Names(text, actors), [Earlier("Suriname", 0)]) == "Osk"
 
 
 def test_any_text_keeps_the_invariants() -> None:

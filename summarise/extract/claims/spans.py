@@ -25,13 +25,18 @@ _ADDRESSEE: Final = re.compile(
     r"|reporters|lawmakers|journalists|members|voters|supporters|viewers|audience|crowd"
     r"|[a-z]+ (?:agency|newspaper|committee|station|outlet|conference|channel|audience|crowd))\s+)*"
 )
+#: "at least 900 people": words that look like a preposition and open the content.
+_QUANTITY: Final = (
+    r"\s+(?:at (?:least|most)|(?:about|over) (?:\d+|half|one|two|three|four|five|six|seven|eight|nine|ten|dozens"
+    r"|hundreds|thousands|millions|an? (?:third|quarter|dozen|hundred|thousand|million|half))\b)"
+)
 _LEAD_IN: Final = re.compile(
     rf"(?:\s*[,:—]|\s+(?:(?:on|in|at|during|late|early|earlier|this|last|next)\s+)?"
     rf"(?:{_DAY}|{_MONTH}|week|month|year|today|yesterday|morning|night)s?\b"
     r"|\s+(?:in|during|at|via|through) an? (?:\w+ ){0,2}"
     r"(?:statement|interview|letter|speech|tweet|post|email|report|conference|op-ed)\b"
     r"|\s+(?:again|repeatedly|publicly|further|also|instead|recently|sarcastically|later|out|back|openly)\b"
-    rf"|\s+(?:about|of|for|over|on|with|against|at|into|from)\b(?!\s+(?:\w+day|{_MONTH})\b))+"
+    rf"|(?!{_QUANTITY})\s+(?:about|of|for|over|on|with|against|at|into|from)\b(?!\s+(?:\w+day|{_MONTH})\b))+"
 )
 _SEEM: Final = re.compile(
     r"(?:seem|appear|expected|believed|reported|alleged|rumou?red|thought|known|understood)\w*(?: to)?$", re.IGNORECASE
