@@ -130,8 +130,8 @@ def test_a_quantity_opens_the_content() -> None:
         assert contents(f"Ann Roe said {words}.", claims(f"Ann Roe said {words}.", {"said": "Ann Roe"})) == [
             ("Ann Roe", [words])
         ]
-    text = "Ann Roe warned about an attack on the dam."
-    assert contents(text, claims(text, {"warned": "Ann Roe"})) == [("Ann Roe", ["an attack on the dam"])]
+    text = "Ann Roe complained about an attack on the dam."
+    assert contents(text, claims(text, {"complained": "Ann Roe"})) == [("Ann Roe", ["an attack on the dam"])]
 
 
 def test_pronoun_is_looked_up_backwards_only() -> None:
