@@ -54,7 +54,7 @@ class StepwiseStrategy:
         asker.begin("actors", len(to_ask(candidates)), later=cue_count + MOST_ASKED + 1)
         actors = await extract_actors(text, kept, candidates, asker, self.recipe)
         asker.begin("claims", cue_count, later=MOST_ASKED + 1)
-        found = await extract_claims(text, units, asker, self.recipe)
+        found = await extract_claims(text, units, actors, asker, self.recipe)
         claims = [_claim(text, sentences, claim) for claim in found]
         asker.begin("stances", MOST_ASKED, later=1)
         stances = await extract_stances(text, kept, actors, found, asker, self.recipe)

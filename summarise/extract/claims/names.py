@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from summarise.extract.drafts import ActorDraft
 from summarise.text import Span
 
 #: Pronouns that stand for one person, for several or a body, and relative ones.
@@ -83,31 +84,56 @@ def _is_title(word: str) -> bool:
 
 
 class Names:
-    """Names of one text, looked up by position and last word. Read-only once built."""
+    """Names of one text, looked up by position and last word. Read-only once built.
 
-    def __init__(self, text: str) -> None:
+    Who is a person is known from the actors; a name that is none of theirs is judged by its looks.
+    """
+
+    def __init__(self, text: str, actors: Sequence[ActorDraft] = ()) -> None:
         """Collect the names of the text, in one pass."""
         self._text = text
+        self._persons: dict[str, str] = {}
+        self._others: set[str] = set()
+        for actor in actors:
+            for name in (actor.name, *actor.aliases):
+                if actor.kind == "person":
+                    self._persons[name] = actor.name
+                else:
+                    self._others.add(name)
         self._mentions = mentions(text)
         self._starts = [mention.span.start for mention in self._mentions]
         self._full: dict[str, str] = {}
         for mention in self._mentions:
-            last = mention.name.split(" ")[-1]
-            if is_person(mention.name):
-                self._full.setdefault(last, mention.name)
+            if " " in mention.name and self.is_person(mention.name):
+                self._full.setdefault(mention.name.rpartition(" ")[2], mention.name)
 
     def full(self, surface: str) -> str | None:
         """The first longer name in the text that ends with the surface, if the surface is one capitalised word."""
         return self._full.get(surface) if " " not in surface and surface[:1].isupper() else None
 
+    def is_person(self, name: str) -> bool:
+        """Whether a name is one person's."""
+        return name in self._persons or (name not in self._others and is_person(name))
+
+    def person(self, name: str) -> str | None:
+        """The full name of the person a name, a surname or a description ("the mayor") stands for."""
+        if name in self._others:
+            return None
+        return name if is_person(name) else self.full(name) or self._persons.get(name)
+
+    def can_be_person(self, name: str) -> bool:
+        """Whether a claimant may be one person: a person's name, or one capitalised word such as a surname."""
+        one_word = name.istitle() and " " not in name and name.lower() not in _NO_PERSON | _NOT_NAMES
+        return self.is_person(name) or (one_word and name not in self._others)
+
     def person_before(self, offset: int) -> str | None:
-        """The nearest earlier name that looks like a person's, or is the last word of one."""
+        """The nearest earlier name that is a person's, or is the last word of one."""
         at = bisect_left(self._starts, offset)
         for mention in reversed(self._mentions[max(0, at - 12) : at]):
             if offset - mention.span.start > _BACK:
                 return None
-            name = mention.name if " " in mention.name else self.full(mention.name)
-            if name and is_person(name):
+            name = self.person(mention.name)
+            if name:
                 return name
         return None
 
@@ -145,12 +171,12 @@ def resolved_name(surface: str, offset: int, names: Names, earlier: Sequence[Ear
     if word in RELATIVE:
         return names.adjacent_before(offset) or surface
     if word in PERSONAL:
-        last = next((spoken for spoken in reversed(recent) if _can_be_person(spoken.name)), None)
+        last = next((spoken for spoken in reversed(recent) if names.can_be_person(spoken.name)), None)
         if last and last.offset >= names.paragraph_before(offset):
-            return last.name
+            return names.person(last.name) or last.name
         return names.person_before(offset) or (last.name if last else surface)
     if word in COLLECTIVE:
-        return next((spoken.name for spoken in reversed(recent) if not is_person(spoken.name)), surface)
+        return next((spoken.name for spoken in reversed(recent) if not names.is_person(spoken.name)), surface)
     return names.full(surface) or surface
 
 
@@ -160,8 +186,3 @@ def is_person(name: str) -> bool:
     if not 2 <= len(parts) <= 3 or any(part.lower() in _NO_PERSON for part in parts) or _is_title(parts[-1]):
         return False
     return parts[0].lower() != "the" and parts[0][0].isupper() and parts[-1][0].isupper()
-
-
-def _can_be_person(name: str) -> bool:
-    """Whether a claimant may be one person: a person's name, or one capitalised word such as a surname."""
-    return is_person(name) or (name.istitle() and " " not in name and name.lower() not in _NO_PERSON | _NOT_NAMES)

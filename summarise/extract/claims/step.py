@@ -23,7 +23,7 @@ from summarise.extract.claims.lexicon import CLAIM_NOUNS, REJECTIONS
 from summarise.extract.claims.names import RELATIVE, Earlier, Names, resolved_name
 from summarise.extract.claims.spans import Attribution, Content, content_of
 from summarise.extract.claims.units import Unit, cues, words
-from summarise.extract.drafts import AUTHOR
+from summarise.extract.drafts import AUTHOR, ActorDraft
 from summarise.prompts import Recipe
 from summarise.schemas import Attribution as AttributionKind
 from summarise.schemas import Polarity
@@ -60,14 +60,16 @@ class FoundClaim:
     probability: float | None
 
 
-async def extract_claims(text: str, units: Sequence[Unit], asker: Asker, recipe: Recipe) -> list[FoundClaim]:
-    """The claims of a document, in the order of the text.
+async def extract_claims(
+    text: str, units: Sequence[Unit], actors: Sequence[ActorDraft], asker: Asker, recipe: Recipe
+) -> list[FoundClaim]:
+    """The claims of a document, in the order of the text; `actors` say which names are persons'.
 
     A unit without a valid answer yields no claims; the asker counts it.
     """
     questions = [cues(text, unit) for unit in units]
     found = await all_of(_read(text, unit, spans, asker, recipe) for unit, spans in zip(units, questions, strict=True))
-    return resolved(text, continued(units, found))
+    return resolved(text, continued(units, found), actors)
 
 
 async def _read(text: str, unit: Unit, cue_spans: Sequence[Span], asker: Asker, recipe: Recipe) -> list[FoundClaim]:
@@ -192,9 +194,9 @@ def continued(units: Sequence[Unit], found: Sequence[list[FoundClaim]]) -> list[
     return [draft for draft in result if draft.content]
 
 
-def resolved(text: str, drafts: Sequence[FoundClaim]) -> list[FoundClaim]:
+def resolved(text: str, drafts: Sequence[FoundClaim], actors: Sequence[ActorDraft]) -> list[FoundClaim]:
     """The same drafts with `claimant` set to the name the claimant's words stand for."""
-    names = Names(text)
+    names = Names(text, actors)
     earlier: list[Earlier] = []
     result: list[FoundClaim] = []
     for draft in drafts:
