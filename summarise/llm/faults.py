@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+import aiohttp
 import openai
 
 from summarise.errors import (
@@ -82,7 +83,7 @@ def translate(error: Exception, *, base_url: str, model: str, seconds: float) ->
     for cause in chain:
         if isinstance(cause, openai.APIStatusError):
             return _from_status(cause, base_url, model)
-        if isinstance(cause, openai.APITimeoutError | TimeoutError):
+        if isinstance(cause, openai.APITimeoutError | TimeoutError) and not _lost_connection(chain):
             return EndpointUnavailableError(
                 f"{base_url} gave no answer within {seconds:g} s; raise --timeout or try a faster model"
             )
@@ -160,6 +161,13 @@ def _words(error: openai.APIStatusError) -> str:
 def _says(error: openai.APIStatusError, marks: tuple[str, ...]) -> bool:
     words = _words(error)
     return any(mark in words for mark in marks)
+
+
+def _lost_connection(chain: list[BaseException]) -> bool:
+    """Whether a connection was refused or dropped, which the SDK's transport takes for a timeout too."""
+    return any(
+        isinstance(cause, aiohttp.ClientConnectionError) and not isinstance(cause, TimeoutError) for cause in chain
+    )
 
 
 def _innermost(chain: list[BaseException]) -> str:

@@ -9,9 +9,7 @@ goes out by a turn of the run's :class:`~summarise.llm.pacing.Pace`, which hears
 from __future__ import annotations
 
 import asyncio
-import functools
 import json
-import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -38,11 +36,8 @@ _CUT_INPUT_FROM = 4000
 """Shorter prompts, in characters, fit every context there is."""
 _CHARACTERS_PER_TOKEN = 4
 """For guessing a request's tokens before usage says them (what OpenAI's rate limits guess by, too)."""
-_SHARE = 16
-"""Requests in flight that share a pool of connections. A pool looks at all of its connections at each request: with
-256 in one pool that look cost more processor time than all the rest of a request (measured: 4.9 ms against 2.4)."""
-_NO_LIMIT = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
-"""No request waits for a connection, and none is closed only because many are open: the pace is the limit."""
+_CONNECTIONS = httpx2.Limits(max_connections=4096, max_keepalive_connections=None)
+"""More than are ever in flight, so that no request waits for a connection: the pace is the limit."""
 _NO_HEADERS: Mapping[str, str] = {}
 
 
@@ -83,20 +78,6 @@ class _StopAfter(tenacity.stop.stop_base):
         return spent + retry_state.upcoming_sleep >= self._seconds
 
 
-@dataclass(slots=True)
-class _Pool:
-    """One client's connections, and how many requests are using them."""
-
-    client: openai.AsyncOpenAI
-    in_flight: int = 0
-
-
-@functools.cache
-def _tls_context() -> ssl.SSLContext:
-    """One for all pools: making it takes 20 ms."""
-    return httpx2.create_ssl_context()
-
-
 class Transport:
     """Sends chat requests to one endpoint; safe to share between documents."""
 
@@ -104,37 +85,19 @@ class Transport:
         self.endpoint = endpoint
         self.limits = limits
         self.pace = pace
-        self._pools = [_Pool(self._opened())]
-        self._usual_answer: float | None = None
-
-    @property
-    def _client(self) -> openai.AsyncOpenAI:
-        """For the little that is not a chat request."""
-        return self._pools[0].client
-
-    def _opened(self) -> openai.AsyncOpenAI:
-        return openai.AsyncOpenAI(
-            base_url=self.endpoint.base_url,
-            api_key=self.endpoint.api_key,
+        self._client = openai.AsyncOpenAI(
+            base_url=endpoint.base_url,
+            api_key=endpoint.api_key,
             max_retries=0,
-            timeout=self.limits.timeout,
-            http_client=openai.DefaultAsyncHttpxClient(
-                limits=_NO_LIMIT, timeout=self.limits.timeout, verify=_tls_context()
-            ),
+            timeout=limits.timeout,
+            # Half the processor time a request costs with the SDK's usual client; what it needs comes with instructor.
+            http_client=openai.DefaultAioHttpClient(limits=_CONNECTIONS, timeout=limits.timeout),
         )
-
-    def _pool(self) -> _Pool:
-        """The first pool with room, so that few requests use few connections; a new one if there is none."""
-        for pool in self._pools:
-            if pool.in_flight < _SHARE:
-                return pool
-        self._pools.append(_Pool(self._opened()))
-        return self._pools[-1]
+        self._usual_answer: float | None = None
 
     async def close(self) -> None:
         """Close the connections."""
-        for pool in self._pools:
-            await pool.client.close()
+        await self._client.close()
 
     async def models(self) -> list[str]:
         """Names of the models the endpoint offers.
@@ -201,12 +164,10 @@ class Transport:
         tokens: int | None = None
         async with self.pace.turn(self._estimate(request), patience=self.limits.retry_seconds) as turn:
             stop.waited += turn.waited
-            pool = self._pool()
-            pool.in_flight += 1
             began = time.monotonic()
             try:
                 async with asyncio.timeout(self.limits.timeout):
-                    response = await pool.client.post(
+                    response = await self._client.post(
                         "/chat/completions",
                         body=dict(request),
                         cast_to=httpx2.Response,
@@ -222,7 +183,6 @@ class Transport:
                 turn.given_up = True
                 raise
             finally:
-                pool.in_flight -= 1
                 if not turn.given_up:
                     seconds = time.monotonic() - began
                     self.pace.heard(status=status, headers=headers, seconds=seconds, tokens=tokens, turn=turn)
