@@ -245,6 +245,27 @@ async def test_a_request_that_is_given_up_frees_its_place() -> None:
         assert pace.in_flight == 1
 
 
+async def test_places_of_answers_that_came_at_once_are_used_before_all_of_them_are_worked_on() -> None:
+    pace, came = Pace(concurrency=4), asyncio.Event()
+    order: list[str] = []
+
+    async def document() -> None:
+        async with pace.turn(1):
+            order.append("sent")
+            await came.wait()
+        await pace.give_way()
+        order.append("worked on")
+
+    tasks = [asyncio.create_task(document()) for _ in range(8)]
+    while pace.in_flight < 4:
+        await asyncio.sleep(0)
+    came.set()
+    await asyncio.gather(*tasks)
+    worked_on = [place for place, what in enumerate(order) if what == "worked on"]
+    assert order[:4] == ["sent"] * 4
+    assert order[: worked_on[3]].count("sent") == 8
+
+
 async def test_no_pace_waits_for_nothing() -> None:
     hear(NO_PACE, 429, retry_after="3600")
     async with asyncio.timeout(1), NO_PACE.turn(10**9):

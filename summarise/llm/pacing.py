@@ -258,6 +258,7 @@ class Pace:
         self._own_pauses = 0
         self._gate = asyncio.Lock()
         self._room = asyncio.Event()
+        self._reading = asyncio.Lock()
 
     @property
     def limit(self) -> int:
@@ -287,6 +288,14 @@ class Pace:
         finally:
             self.in_flight -= 1
             self._room.set()
+
+    async def give_way(self) -> None:
+        """Let those who wait for a place send before an answer is worked on, and one answer follow another.
+
+        Answers often come many at once. Were all of them worked on first, their places would stay empty meanwhile.
+        """
+        async with self._reading:
+            await asyncio.sleep(0)
 
     def heard(
         self,
@@ -417,6 +426,9 @@ class _NoPace(Pace):
     async def turn(self, tokens: int, *, patience: float = math.inf) -> AsyncIterator[Turn]:  # noqa: ARG002
         """At once."""
         yield Turn(tokens)
+
+    async def give_way(self) -> None:
+        """There is nobody else."""
 
     def heard(
         self,

@@ -138,7 +138,9 @@ class Transport:
             except (openai.OpenAIError, TimeoutError, json.JSONDecodeError) as error:
                 raise self._translated(error) from error
             else:
-                return self._checked(completion, request, meter)
+                checked = self._checked(completion, request, meter)
+                await self.pace.give_way()
+                return checked
 
     async def _with_retries(self, request: Mapping[str, Any], meter: Meter) -> ChatCompletion:
         stop = _StopAfter(self.limits.retry_seconds)
