@@ -9,12 +9,14 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from summarise.prompts import load_recipe
 
 from summarise.extract.boilerplate import find_boilerplate, without
 from summarise.extract.claims import FoundClaim, extract_claims
 from summarise.extract.claims.names import Earlier, Names, resolved_name
-from summarise.extract.claims.units import reading_units
+from summarise.extract.claims.step import settled_readings
+from summarise.extract.claims.units import cues, reading_units
 from summarise.extract.drafts import ActorDraft
 from summarise.text import Span
 
@@ -44,6 +46,49 @@ def contents(text: str, drafts: Sequence[FoundClaim]) -> list[tuple[str, list[st
     return [(d.claimant, [s.of(text) for s in d.content]) for d in drafts]
 
 
+def asked(text: str) -> bool:
+    """Whether the model is needed for a passage."""
+    unit, *_ = reading_units(text, [Span(0, len(text))])
+    return settled_readings(text, unit, cues(text, unit)) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "claimant"),
+    [
+        ("Ortiz said the bridge was safe.", "Ortiz"),
+        ("“The bridge is safe,” said Ann Roe, who runs the harbour.", "Ann Roe"),
+        ("The bridge, said Rep. Ann Roe, is safe.", "Rep. Ann Roe"),
+        ("Ann Roe has told reporters that the bridge was safe.", "Ann Roe"),
+        ("Ann Roe argued that the bridge was safe.", "Ann Roe"),
+        ("“The bridge is safe,” Ann Roe argued.", "Ann Roe"),
+    ],
+)
+def test_what_the_form_says_is_not_asked(text: str, claimant: str) -> None:
+    assert not asked(text)
+    (draft,) = claims(text, {"*": "somebody else"})
+    assert draft.claimant_surface == claimant
+    assert draft.probability is not None and draft.probability > 0.5
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The mayor said the bridge was safe.",
+        "What Ortiz said was false.",
+        "Ortiz was told the bridge was safe.",
+        "Ortiz did not say that the bridge was safe.",
+        "The bridge is safe, said Tuesday's report.",
+        "The bridge, said Roe spokesman Bo Lind, is safe.",
+        "The plan, which Ann Roe, an engineer, said Lind “helped to ruin”, is dead.",
+        "Ortiz wrote three books about bridges.",
+        "Earlier Ortiz had said that the bridge was safe, a claim that engineers dispute.",
+        "Some said the bridge was safe.",
+    ],
+)
+def test_what_the_form_leaves_open_is_asked(text: str) -> None:
+    assert asked(text)
+
+
 def test_denial_of_an_allegation() -> None:
     text = "The harbour board blames Ilse Brandt for hiding the figures, charges her lawyers deny."
     drafts = claims(text, {"blames": "The harbour board", "deny": "her lawyers"})
@@ -59,7 +104,7 @@ def test_quotation_goes_on_in_the_next_sentence_and_paragraph() -> None:
     first, second = text.index(" “Nobody"), text.index("\n")
     drafts = claims(text, {"said": "Mira Holm"}, [(0, first), (first, second), (second, len(text))])
     assert contents(text, drafts) == [("Mira Holm", ["“We are done,”", "“Nobody came.”", "“I went home.”"])]
-    assert drafts[0].attribution == "direct" and drafts[0].probability is None
+    assert drafts[0].attribution == "direct"
 
 
 def test_according_to_at_either_end() -> None:

@@ -30,6 +30,8 @@ _JOINTS: Final = frozenset({"and", "but"})
 _CONNECTIVES: Final = frozenset(
     "and but or so yet still also both though although however meanwhile then later now instead".split()
 )
+#: How adjectives of countries and parties end.
+_ADJECTIVAL: Final = ("an", "ish", "ese", "ic")
 #: Words a sentence may begin with, in capitals, that are no part of the name after them.
 _OPENERS: Final = (
     DETERMINERS
@@ -69,17 +71,29 @@ def _shared(text: str, unit: Unit, cue: Span, previous: Span | None) -> Span | N
 def _of_its_own(text: str, unit: Unit, reading: Reading, previous: Span | None) -> Span | None:
     cue = reading.cue
     subject = subject_before(text, unit, cue)
-    if subject and _is_plain_name(text[subject.start : subject.end]):
+    if subject and is_plain_name(text[subject.start : subject.end]):
         return _with_coordinated(text, unit, subject)
     if reading.claimant.lower() == UNNAMED:
         found = subject = None
     else:
         found = _as_named(text, unit, reading, subject)
+    if found and subject and found.end < subject.start and _first_word(text, subject) in DETERMINERS:
+        found = subject
     shares = text.endswith("ing", cue.start, cue.end) or _word_before(text, unit, cue) in _JOINTS
     if found is None and previous and shares:
         return previous
     found = found or subject
     return _with_coordinated(text, unit, found) if found else _relative_before(text, unit, cue)
+
+
+def opens_with_participle(text: str, unit: Unit, cue: Span) -> bool:
+    """Whether a passage begins with the cue in -ing: "Citing the vote, the mayor said ..."."""
+    before = text[unit.span.start : cue.start].lower().split()
+    return text.endswith("ing", cue.start, cue.end) and _CONNECTIVES.issuperset(before)
+
+
+def _first_word(text: str, span: Span) -> str:
+    return text[span.start : span.end].split(maxsplit=1)[0].lower()
 
 
 def _word_before(text: str, unit: Unit, cue: Span) -> str:
@@ -96,13 +110,18 @@ def _leading_name(text: str, unit: Unit, cue: Span) -> Span | None:
     tokens = list(words(text, unit.span.start, cue.start))
     run: list[Span] = []
     for token in tokens:
-        if not text[token.start].isupper() or (run and text[run[-1].end : token.start].strip(" .’'")):
+        if run and text[run[-1].end : token.start].strip(" .’'"):
+            break
+        if not text[token.start].isupper():
+            if run and text.endswith(_ADJECTIVAL, run[-1].start, run[-1].end):
+                run.append(token)  # "the Democratic senator"
             break
         run.append(token)
     while run and text[run[0].start : run[0].end].lower() in _CONNECTIVES:
         run.pop(0)
     quoted = bool(run) and any(quote.start <= run[0].start < quote.end for quote in unit.quotations)
-    if not run or quoted or text[run[0].start : run[0].end].lower() in _OPENERS - DETERMINERS:
+    opener = text[run[0].start : run[0].end].lower() if run else ""
+    if not run or quoted or opener in _OPENERS - DETERMINERS or (len(run) == 1 and opener in DETERMINERS):
         return None
     return Span(run[0].start, run[-1].end)
 
@@ -140,6 +159,8 @@ def _as_named(text: str, unit: Unit, reading: Reading, subject: Span | None) -> 
     """The model's words where a claimant can stand; after "according to", whatever stands there."""
     named = "" if reading.claimant.lower() == NOT_A_CLAIM else reading.claimant
     found = locate(text, unit, named, reading.cue)
+    if found and _is_adjective(text, reading.cue, found):
+        found = None
     if found is None:
         found = _by_last_word(text, unit, named, reading.cue)
         found = subject if found and subject and found.end == subject.end else found
@@ -150,10 +171,19 @@ def _as_named(text: str, unit: Unit, reading: Reading, subject: Span | None) -> 
     return noun_phrase(text, reading.cue.end, unit.span.end) if is_source(text, reading.cue) else None
 
 
-def _is_plain_name(words_before: str) -> bool:
+def _is_adjective(text: str, cue: Span, found: Span) -> bool:
+    """Whether the words are but one in small letters before a noun: the "initial" of "initial reports"."""
+    word = text[found.start : found.end]
+    return _is_noun(text, cue) and found.end + 1 == cue.start and word.isalpha() and word.islower()
+
+
+def is_plain_name(words_before: str) -> bool:
     """Whether the words before a cue are but a name or a pronoun, which nothing else can be the subject of."""
+    if words_before.lower() in PERSONAL | COLLECTIVE:
+        return True
     parts = words_before.split()
-    return words_before.lower() in PERSONAL | COLLECTIVE or (len(parts) <= 3 and all(p[0].isupper() for p in parts))
+    opener = parts[0].lower() in (_OPENERS if len(parts) == 1 else _OPENERS - DETERMINERS)
+    return len(parts) <= 3 and not opener and all(part[0].isupper() for part in parts)
 
 
 def _agent(text: str, unit: Unit, reading: Reading) -> Span | None:

@@ -9,7 +9,7 @@ import re
 from typing import Final
 
 from summarise.extract.claims.lexicon import DENIALS
-from summarise.extract.claims.units import words
+from summarise.extract.claims.units import Unit, words
 from summarise.text import Span
 
 _SOURCE: Final = re.compile(r"(?:according|as per\b|per\b)", re.IGNORECASE)
@@ -22,6 +22,7 @@ _PASSIVE: Final = re.compile(
 _STATES: Final = frozenset(
     "worried concerned convinced surprised scared outraged disappointed pleased determined opposed".split()
 )
+_POSSESSIVES: Final = frozenset("his her its their our my your whose".split())
 _HEARSAY: Final = frozenset("reportedly allegedly supposedly purportedly presumably apparently".split())
 
 
@@ -43,6 +44,17 @@ def is_hearsay(text: str, cue: Span) -> bool:
 def is_denial(text: str, cue: Span) -> bool:
     """Whether a cue says that its claimant denies something."""
     return any(text[word.start : word.end].lower() in DENIALS for word in words(text, cue.start, cue.end))
+
+
+def is_modifier(text: str, unit: Unit, cue: Span) -> bool:
+    """Whether a cue only belongs to a noun, or is one in -ing: "his repeated calls", "under questioning"."""
+    if not text.endswith(("ed", "ing"), cue.start, cue.end):
+        return False
+    before = text[unit.span.start : cue.start].rpartition("\n")[2].split()[-1:]
+    word = before[0].lower() if before else ""
+    if text.endswith("ing", cue.start, cue.end):
+        return word in {"of", "under"}
+    return word in _POSSESSIVES or word.endswith(("’s", "'s", "s’"))
 
 
 def is_passive(text: str, cue: Span) -> bool:

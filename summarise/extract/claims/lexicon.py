@@ -115,6 +115,8 @@ INVERTING: Final[frozenset[str]] = frozenset(
     "complains complained confirm confirms confirmed agree agrees agreed boast boasts boasted think thinks thought "
     "believe believes believed read reads".split()
 )
+#: Verbs that report a statement whatever stands beside them.
+SAYING: Final[frozenset[str]] = frozenset("say says said tell tells told".split())
 #: Words that open a noun phrase and belong to it.
 DETERMINERS: Final[frozenset[str]] = frozenset(
     "the a an his her its their our my this these some many most both".split()
