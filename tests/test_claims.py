@@ -253,3 +253,39 @@ def test_time_is_linear() -> None:
     ):
         small, large = seconds(make(100)), seconds(make(400))
         assert large < 12 * small + 0.2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The clinic said too many of their calls went unanswered.",
+        "Pell became the intended target of the fraud.",
+        "Mara Quist was under questioning for the leak.",
+        "The band's repeated calls woke the street.",
+        "His remarks will change nothing.",
+    ],
+)
+def test_a_word_that_belongs_to_a_noun_claims_nothing(text: str) -> None:
+    found = claims(text, {"said": "The clinic", "*": "someone"})
+    assert [draft.claimant for draft in found] == (["The clinic"] if "said" in text else [])
+
+
+def test_only_hearsay_is_claimed_by_nobody_in_particular() -> None:
+    assert not claims("In a box labeled “urgent” lay the bill.", {"*": "someone"})
+    assert not claims("The front must be addressed in June.", {"*": "someone"})
+    (draft,) = claims("The dam reportedly leaks.", {"*": "someone"})
+    assert draft.claimant == "<author>"
+    (draft,) = claims("There are fears that the dam leaks.", {"*": "someone"})
+    assert draft.claimant == "<author>"
+
+
+def test_a_quotation_goes_on_behind_what_is_said_of_the_speaker() -> None:
+    text = "“Every time you say that,” Lind said, referring to the excuse, “you help those who want it gone.”"
+    found = claims(text, {"said": "Lind", "referring": "Lind"})
+    assert contents(text, found)[0] == ("Lind", ["“Every time you say that,”", "“you help those who want it gone.”"])
+
+
+def test_what_opens_a_sentence_is_not_its_claim() -> None:
+    for text in ("Like the mayor, I believe in the good sense of the town.", "Likely, they understood the danger."):
+        (draft,) = claims(text, {"believe": "I", "understood": "they"})
+        assert draft.content[0].start > draft.cue.end

@@ -42,7 +42,7 @@ WORD: Final = 0.39
 this stance; fitted on 24 SEESAW articles. Fitted on half of them and tested on the other half, in four ways, its
 calibration error was 0.08 on average, 0.11 at worst."""
 MOST_ODDS: Final = 4.6
-PASSAGE_CHARACTERS: Final = 600
+PASSAGE_CHARACTERS: Final = 400
 THINGS: Final = 2
 """Things a document keeps coming back to ("the sanctions") that count as targets."""
 
@@ -51,6 +51,7 @@ MAIN_TARGETS: Final = 2
 
 _WEIGHTS: Final = {"about": 3.0, "claim": 2.0, "subject": 1.0, "object": 0.4}
 _SHOWN_FIRST: Final = ("claim", "subject", "about", "object")
+_ABOUT: Final = _SHOWN_FIRST.index("about")
 _NO_HOLDERS: Final = frozenset({"media", "other"})
 """Kinds that report or lie somewhere and seldom take sides."""
 _MAX_TOKENS: Final = 12
@@ -85,9 +86,10 @@ class Pair:
         self.places.append((_SHOWN_FIRST.index(kind), sentence, evidence))
 
     def sentences(self) -> list[Span]:
-        """The one or two sentences to show, in the order of the text."""
-        best = dict.fromkeys(sentence for _, sentence, _ in sorted(self.places))
-        return sorted(list(best)[:2])
+        """The sentence to show; a second one, in the order of the text, where the first does not name the target."""
+        ranked = sorted(self.places)
+        best = dict.fromkeys(sentence for _, sentence, _ in ranked)
+        return sorted(list(best)[: 2 if ranked[0][0] == _ABOUT else 1])
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Final
 
 from summarise.extract.claims.answers import NOT_A_CLAIM, UNNAMED, Reading
 from summarise.extract.claims.cues import is_denial, is_hearsay, is_passive, is_source, is_telling
-from summarise.extract.claims.lexicon import CLAIM_NOUNS, CUE_NOUNS, DETERMINERS, INVERTING
+from summarise.extract.claims.lexicon import AUXILIARY_VERBS, CLAIM_NOUNS, CUE_NOUNS, DETERMINERS, INVERTING
 from summarise.extract.claims.names import COLLECTIVE, PERSONAL, RELATIVE
 from summarise.extract.claims.units import Unit, words
 from summarise.text import Span
@@ -23,7 +23,7 @@ _FROM: Final = frozenset({"from", "by", "of", "among"})
 _NO_SUBJECT: Final = frozenset("there in on at to by of for with from about over given amid despite".split())
 _SUBORDINATORS: Final = frozenset(
     "that which whether if because as while when where and but or after before since although though what how"
-    " why".split()
+    " why unless until once whereas".split()
 )
 
 _JOINTS: Final = frozenset({"and", "but"})
@@ -292,6 +292,8 @@ def subject_before(text: str, unit: Unit, cue: Span) -> Span | None:
     if run and text[run[-1].start : run[-1].end].lower() in CLAIM_NOUNS and is_denial(text, cue):
         run.pop()
     if not run or len(run) > 7 or text[run[-1].start : run[-1].end].lower() in _NO_SUBJECT:
+        return None
+    if any(text[token.start : token.end].lower() in AUXILIARY_VERBS for token in run):
         return None
     return Span(run[-1].start, run[0].end)
 

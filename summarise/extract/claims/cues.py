@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from summarise.extract.claims.lexicon import DENIALS
+from summarise.extract.claims.lexicon import AUXILIARY_VERBS, CUE_NOUNS, DENIALS, SAYING
 from summarise.extract.claims.units import Unit, words
 from summarise.text import Span
 
@@ -22,7 +22,19 @@ _PASSIVE: Final = re.compile(
 _STATES: Final = frozenset(
     "worried concerned convinced surprised scared outraged disappointed pleased determined opposed".split()
 )
-_POSSESSIVES: Final = frozenset("his her its their our my your whose".split())
+_OPEN_NOUN_PHRASE: Final = frozenset("the a an his her its their our my your whose".split())
+_BEFORE_GERUNDS: Final = frozenset({"of", "under", "in"})
+#: With "’s" behind them these are no possessives: "she’s claimed".
+_CONTRACTED: Final = frozenset("he she it who that there".split())
+#: Words that report a statement or a belief also where nobody is named for it.
+_ANONYMOUS: Final = frozenset(
+    "said believed thought known expected reported alleged rumored rumoured understood considered estimated"
+    " predicted assumed supposed feared hoped suspected claimed presumed forecast projected deemed seen viewed"
+    " regarded seem seems seemed appear appears appeared clear unclear according reportedly allegedly supposedly"
+    " purportedly presumably apparently accusation accusations allegation allegations belief claim claims concern"
+    " concerns criticism doubt doubts expectation expectations fear fears hope hopes question questions report"
+    " reports rumor rumors rumour rumours speculation suspicion worries".split()
+)
 _HEARSAY: Final = frozenset("reportedly allegedly supposedly purportedly presumably apparently".split())
 
 
@@ -41,20 +53,34 @@ def is_hearsay(text: str, cue: Span) -> bool:
     return text[cue.start : cue.end].lower() in _HEARSAY
 
 
+def is_anonymous(text: str, cue: Span) -> bool:
+    """Whether a cue without a claimant still reports what some people say or think: "is expected to", "fears that".
+
+    Of any other verb it is only the subject that has not been found.
+    """
+    return text[cue.start : cue.end].removesuffix(" to").rpartition(" ")[2].lower() in _ANONYMOUS
+
+
 def is_denial(text: str, cue: Span) -> bool:
     """Whether a cue says that its claimant denies something."""
     return any(text[word.start : word.end].lower() in DENIALS for word in words(text, cue.start, cue.end))
 
 
-def is_modifier(text: str, unit: Unit, cue: Span) -> bool:
-    """Whether a cue only belongs to a noun, or is one in -ing: "his repeated calls", "under questioning"."""
-    if not text.endswith(("ed", "ing"), cue.start, cue.end):
+def belongs_to_noun(text: str, unit: Unit, cue: Span) -> bool:
+    """Whether a cue is no verb: "their calls", "the intended targets", "his remarks will", "under questioning".
+
+    Nouns that attribute ("the claim that") and words of hearsay ("the alleged fraud") do so wherever they stand.
+    """
+    word = text[cue.start : cue.end].lower()
+    if " " in word or word in CUE_NOUNS or is_anonymous(text, cue):
         return False
-    before = text[unit.span.start : cue.start].rpartition("\n")[2].split()[-1:]
-    word = before[0].lower() if before else ""
-    if text.endswith("ing", cue.start, cue.end):
-        return word in {"of", "under"}
-    return word in _POSSESSIVES or word.endswith(("’s", "'s", "s’"))
+    before = (text[unit.span.start : cue.start].rpartition("\n")[2].lower().split() or [""])[-1]
+    if word.endswith("ing"):
+        return before in _BEFORE_GERUNDS
+    if before in _OPEN_NOUN_PHRASE or (before.endswith(("’s", "'s", "s’")) and before[:-2] not in _CONTRACTED):
+        return True
+    after = (text[cue.end : cue.end + 20].lower().split() or [""])[0]
+    return word.endswith("s") and word not in SAYING and after in AUXILIARY_VERBS
 
 
 def is_passive(text: str, cue: Span) -> bool:

@@ -93,6 +93,10 @@ AUXILIARIES: Final[frozenset[str]] = frozenset(
     "repeatedly publicly openly continually strongly sharply further largely still once never hasn't haven't "
     "didn't doesn't don't won't can't hasn’t haven’t didn’t doesn’t don’t won’t can’t".split()
 )
+#: Verbs that help others and never stand inside a noun phrase.
+AUXILIARY_VERBS: Final[frozenset[str]] = frozenset(
+    "is are was were be been being has have had will would can could may might must should do does did".split()
+)
 #: Cue words that make the claimant deny what follows.
 DENIALS: Final[frozenset[str]] = frozenset(
     form for verb in ("deny", "refute", "dispute", "debunk") for form in _forms(verb)

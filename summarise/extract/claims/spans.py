@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from summarise.extract.claims.cues import is_denial, is_passive, is_source, is_telling
+from summarise.extract.claims.lexicon import INVERTING, SAYING
 from summarise.extract.claims.units import Unit, words
 from summarise.text import Span
 
@@ -59,6 +60,11 @@ _JOINT: Final = re.compile(r"(?:,|,?\s+(?:and|but|or|as|while|which|who|because)
 _CLAUSE_MARKS: Final = (" that ", " to ", ", “", ', "', " how ", " why ")
 _CIRCUMSTANCE: Final = re.compile(r"\s+(?:in|on|to|at|during|after|before|through|via)\s")
 _RECIPIENT: Final = re.compile(r"to (?:the )?[A-Z][\w.’'-]*(?: [A-Z][\w.’'-]*)?")
+_COMPARISON: Final = re.compile(r"(?:Like|Unlike|As|Even)\b")
+#: Verbs that close a sentence as verbs of saying do: "The harvest will fail, farmers fear."
+_CLOSING_TOO: Final = frozenset(
+    "hope hopes hoped fear fears feared know knows knew guess guessed show shows showed".split()
+)
 _RELATIVES: Final = frozenset({"who", "whom", "which", "whose"})
 
 
@@ -151,10 +157,15 @@ def _opens(text: str, quote: Span, attribution: Attribution, cue_starts: Sequenc
 
 
 def _resumed(text: str, quote: Span, after: Sequence[Span], cue_starts: Sequence[int]) -> list[Span]:
-    """The later quotations that carry an interrupted one on, up to the next attribution."""
+    """The later quotations that carry an interrupted one on, up to the next attribution.
+
+    One that was interrupted at a comma and goes on with a small letter does so whatever stands between: "“If that,”
+    Roe said, referring to the storm, “is all …”".
+    """
     group: list[Span] = []
     for following in after:
-        if any(quote.end <= start < following.start for start in cue_starts):
+        goes_on = text[quote.end - 2] in ",—" and text[following.start + 1 : following.start + 2].islower()
+        if not goes_on and any(quote.end <= start < following.start for start in cue_starts):
             break
         if text[following.start - 1].isspace() and text[following.start - 2] in ".,!?—–:":
             group.append(following)
@@ -206,9 +217,10 @@ def _is_tail(text: str, unit: Unit, attribution: Attribution) -> bool:
         return False
     if any(text[word.start : word.end].lower() in _RELATIVES for word in words(text, mark, attribution.cue.end)):
         return False
-    if _gap_words(text, unit.span.start, attribution.start) < 3 or text.endswith(
-        "ing", attribution.cue.start, attribution.cue.end
-    ):
+    verb = text[attribution.cue.start : attribution.cue.end].rpartition(" ")[2].lower()
+    if verb not in INVERTING | SAYING | _CLOSING_TOO or _gap_words(text, unit.span.start, attribution.start) < 3:
+        return False
+    if _gap_words(text, unit.span.start, mark) < 2 or _COMPARISON.match(text, unit.span.start, mark):
         return False
     end = attribution.end
     if text.find(" that ", end, min(unit.span.end, end + 100)) >= 0:

@@ -19,7 +19,7 @@ from typing import Final
 from summarise.extract.asking import Asker, all_of
 from summarise.extract.claims.answers import NOT_A_CLAIM, Reading, answer_model, labels, readings, shown
 from summarise.extract.claims.claimants import claimant_span, opens_with_participle
-from summarise.extract.claims.cues import is_denial, is_modifier
+from summarise.extract.claims.cues import belongs_to_noun, is_anonymous, is_denial
 from summarise.extract.claims.lexicon import CLAIM_NOUNS, REJECTIONS
 from summarise.extract.claims.names import RELATIVE, Earlier, Names, resolved_name
 from summarise.extract.claims.settled import settled_claimant
@@ -104,7 +104,7 @@ async def _read(text: str, unit: Unit, asker: Asker, recipe: Recipe) -> list[Fou
 
 def drafts_of(text: str, unit: Unit, answered: Sequence[Reading]) -> list[FoundClaim]:
     """The claims of one unit, names not yet resolved."""
-    claims = [reading for reading in answered if is_claim(reading) and not is_modifier(text, unit, reading.cue)]
+    claims = [reading for reading in answered if is_claim(reading) and not belongs_to_noun(text, unit, reading.cue)]
     attributions: list[Attribution] = []
     for reading in claims:
         previous = attributions[-1].claimant if attributions else None
@@ -120,6 +120,8 @@ def drafts_of(text: str, unit: Unit, answered: Sequence[Reading]) -> list[FoundC
                 continue
             content = Content((), direct=True)
         who = attribution.claimant
+        if who is None and not is_anonymous(text, reading.cue):
+            continue
         surface = text[who.start : who.end] if who else AUTHOR
         drafts.append(
             FoundClaim(
