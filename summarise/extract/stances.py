@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -29,7 +29,7 @@ from summarise.prompts import Recipe
 from summarise.text import Span
 
 MOST_ASKED: Final = 7
-"""Pairs asked about in one document, about 70 prompt tokens and 7 answer tokens each; of later pairs hardly one in
+"""Pairs asked about in one document, about 50 prompt tokens and 6 answer tokens each; of later pairs hardly one in
 ten is right (docs/quality.md)."""
 LEAST_SURE: Final = 0.18
 """Stances less probable than this are left out (docs/quality.md: F1 is flat from 0 to 0.2, precision rises)."""
@@ -56,6 +56,8 @@ _NO_HOLDERS: Final = frozenset({"media", "other"})
 """Kinds that report or lie somewhere and seldom take sides."""
 _MAX_TOKENS: Final = 12
 _LEAST_MASS: Final = 1e-3
+_WORD = re.compile(r"[^\W\d_]+")
+_JOINING: Final = frozenset("and or of the for".split())
 _NOUN = re.compile(r"[^\W\d_]{5,}")
 _LEAST_MENTIONS: Final = 3
 
@@ -114,8 +116,12 @@ async def extract_stances(
 ) -> list[FoundStance]:
     """The stances of ``text``; ``sentences`` are those that are not boilerplate."""
     asked = pairs_to_ask(text, sentences, actors, claims)
-    answers = await all_of(_ask(text, pair, asker, recipe) for pair in asked)
-    found = [decided(pair, rank, *answer) for rank, (pair, answer) in enumerate(zip(asked, answers, strict=True))]
+    answers = await all_of(_ask(text, pairs[0], asker, recipe) for pairs in asked)
+    found = [
+        decided(pair, rank, *answer)
+        for rank, (pairs, answer) in enumerate(zip(asked, answers, strict=True))
+        for pair in pairs
+    ]
     return [stance for stance in found if stance is not None]
 
 
@@ -127,8 +133,11 @@ async def _ask(text: str, pair: Pair, asker: Asker, recipe: Recipe) -> tuple[Sta
 
 def pairs_to_ask(
     text: str, sentences: Sequence[Span], actors: Sequence[ActorDraft], claims: Sequence[FoundClaim]
-) -> list[Pair]:
-    """The pairs that most speaks for, at most :data:`MOST_ASKED`."""
+) -> list[list[Pair]]:
+    """The pairs that most speaks for: at most :data:`MOST_ASKED` to ask about, each with those its answer settles too.
+
+    What is true of one name in "Vale, Roe and Lind" is true of the others (:func:`coordinated`).
+    """
     targets = [*actors, *things(text, sentences, actors)]
     prominence = {target.name: len(target.mentions) for target in targets}
     pairs: dict[tuple[str, str], Pair] = {}
@@ -161,7 +170,34 @@ def pairs_to_ask(
     def rank(pair: Pair) -> tuple[float, int]:
         return -pair.weight * math.sqrt(prominence[pair.holder] * prominence[pair.target]), pair.places[0][1].start
 
-    return sorted(pairs.values(), key=rank)[:MOST_ASKED]
+    mentions = {target.name: target.mentions for target in targets}
+    groups: list[list[Pair]] = []
+    for pair in sorted(pairs.values(), key=rank):
+        kin = next((group for group in groups if _alike(text, group[0], pair, mentions)), None)
+        if kin is not None:
+            kin.append(pair)
+        elif len(groups) < MOST_ASKED:
+            groups.append([pair])
+    return groups
+
+
+def _alike(text: str, asked: Pair, other: Pair, mentions: Mapping[str, Sequence[Span]]) -> bool:
+    """Whether two pairs differ only in names that stand side by side in the sentence both are judged by."""
+    if (asked.holder == other.holder) == (asked.target == other.target):
+        return False
+    names = (asked.target, other.target) if asked.holder == other.holder else (asked.holder, other.holder)
+    sentence = min(asked.places)[1]
+    if min(other.places)[1] != sentence:
+        return False
+    first, second = ([span for span in mentions[name] if span.within(sentence)] for name in names)
+    return any(coordinated(text, *sorted((a, b))) for a in first for b in second)
+
+
+def coordinated(text: str, first: Span, second: Span) -> bool:
+    """Whether two names stand side by side: "Vale and Roe", "Vale, Lind, and Mayor Ann Roe"."""
+    between = text[first.end : second.start]
+    joined = between.startswith((",", " and ", " or ", " & "))
+    return joined and all(word[0].isupper() or word in _JOINING for word in _WORD.findall(between))
 
 
 def things(text: str, sentences: Sequence[Span], actors: Sequence[ActorDraft]) -> list[ActorDraft]:
