@@ -107,7 +107,11 @@ def drafts_of(text: str, unit: Unit, answered: Sequence[Reading]) -> list[FoundC
     claims = [reading for reading in answered if is_claim(reading) and not belongs_to_noun(text, unit, reading.cue)]
     attributions: list[Attribution] = []
     for reading in claims:
-        previous = attributions[-1].claimant if attributions else None
+        # "Vale praised Roe for backing the levy and promised to stay": it is Vale who promised.
+        finite = (made for made in reversed(attributions) if not text.endswith("ing", made.cue.start, made.cue.end))
+        gerund = text.endswith("ing", reading.cue.start, reading.cue.end)
+        before = next(reversed(attributions) if gerund else finite, None)
+        previous = before.claimant if before else None
         attributions.append(Attribution(reading.cue, claimant_span(text, unit, reading, previous)))
     for index, (attribution, following) in enumerate(pairwise(attributions)):
         if following.claimant and opens_with_participle(text, unit, attribution.cue):
