@@ -19,10 +19,12 @@ _TELLING: Final = re.compile(
 _PASSIVE: Final = re.compile(
     r"(?:\S+\s+)*(?:is|are|was|were|been|being|be)\s+(?:\w+ly\s+|also\s+)?(\w+ed|known|said|seen|thought|told|shown|written)"
 )
+_NAMING: Final = frozenset("dubbed called calls termed labeled labelled branded tagged".split())
 _STATES: Final = frozenset(
     "worried concerned convinced surprised scared outraged disappointed pleased determined opposed".split()
 )
-_OPEN_NOUN_PHRASE: Final = frozenset("the a an his her its their our my your whose".split())
+_POSSESSIVES: Final = frozenset("his her its their our my your whose".split())
+_OPEN_NOUN_PHRASE: Final = _POSSESSIVES | {"the", "a", "an"}
 _BEFORE_GERUNDS: Final = frozenset({"of", "under", "in"})
 #: With "’s" behind them these are no possessives: "she’s claimed".
 _CONTRACTED: Final = frozenset("he she it who that there".split())
@@ -43,9 +45,19 @@ def is_telling(text: str, cue: Span) -> bool:
     return _TELLING.search(text, cue.start, cue.end) is not None
 
 
+def is_naming(text: str, cue: Span) -> bool:
+    """Whether a cue gives its object a name, which ends where its quotation does: "dubbed", "called"."""
+    return text[cue.start : cue.end].rpartition(" ")[2].lower() in _NAMING
+
+
 def is_source(text: str, cue: Span) -> bool:
     """Whether a cue is "according to" or its like, whose claimant follows at once."""
     return _SOURCE.match(text, cue.start, cue.end) is not None
+
+
+def is_noun(text: str, cue: Span) -> bool:
+    """Whether a cue is a noun such as "warnings"."""
+    return text[cue.start : cue.end].rpartition(" ")[2].lower() in CUE_NOUNS
 
 
 def is_hearsay(text: str, cue: Span) -> bool:
@@ -76,7 +88,7 @@ def belongs_to_noun(text: str, unit: Unit, cue: Span) -> bool:
         return False
     before = (text[unit.span.start : cue.start].rpartition("\n")[2].lower().split() or [""])[-1]
     if word.endswith("ing"):
-        return before in _BEFORE_GERUNDS
+        return before in _BEFORE_GERUNDS | _POSSESSIVES
     if before in _OPEN_NOUN_PHRASE or (before.endswith(("’s", "'s", "s’")) and before[:-2] not in _CONTRACTED):
         return True
     after = (text[cue.end : cue.end + 20].lower().split() or [""])[0]

@@ -19,7 +19,7 @@ from typing import Final
 from summarise.extract.asking import Asker, all_of
 from summarise.extract.claims.answers import NOT_A_CLAIM, Reading, answer_model, labels, readings, shown
 from summarise.extract.claims.claimants import claimant_span, opens_with_participle
-from summarise.extract.claims.cues import belongs_to_noun, is_anonymous, is_denial
+from summarise.extract.claims.cues import belongs_to_noun, is_anonymous, is_denial, is_noun, is_source
 from summarise.extract.claims.lexicon import CLAIM_NOUNS, REJECTIONS
 from summarise.extract.claims.names import RELATIVE, Earlier, Names, resolved_name
 from summarise.extract.claims.settled import settled_claimant
@@ -41,6 +41,8 @@ SETTLED_DIRECT: Final = 0.95
 SETTLED_REPORTED: Final = 0.9
 """Share of right ones among the claims nobody was asked about, on the same articles (docs/quality.md, section 4)."""
 
+#: A noun this near behind "according to" belongs to the source's name.
+_SOURCE_CHARACTERS: Final = 40
 _BASE_TOKENS: Final = 16
 _TOKENS_PER_CUE: Final = 24
 
@@ -105,6 +107,7 @@ async def _read(text: str, unit: Unit, asker: Asker, recipe: Recipe) -> list[Fou
 def drafts_of(text: str, unit: Unit, answered: Sequence[Reading]) -> list[FoundClaim]:
     """The claims of one unit, names not yet resolved."""
     claims = [reading for reading in answered if is_claim(reading) and not belongs_to_noun(text, unit, reading.cue)]
+    claims = [reading for reading in claims if not any(_in_source(text, reading.cue, other.cue) for other in claims)]
     attributions: list[Attribution] = []
     for reading in claims:
         # "Vale praised Roe for backing the levy and promised to stay": it is Vale who promised.
@@ -141,6 +144,12 @@ def drafts_of(text: str, unit: Unit, answered: Sequence[Reading]) -> list[FoundC
             )
         )
     return [draft for draft in drafts if not any(_nested(text, draft, other) for other in drafts if other is not draft)]
+
+
+def _in_source(text: str, cue: Span, other: Span) -> bool:
+    """Whether a cue is a noun that "according to" names its source with: "according to a statement from Roe"."""
+    near = other.end < cue.start <= other.end + _SOURCE_CHARACTERS
+    return near and is_source(text, other) and is_noun(text, cue) and "," not in text[other.end : cue.start]
 
 
 def _nested(text: str, inner: FoundClaim, outer: FoundClaim) -> bool:
