@@ -289,3 +289,47 @@ def test_what_opens_a_sentence_is_not_its_claim() -> None:
     for text in ("Like the mayor, I believe in the good sense of the town.", "Likely, they understood the danger."):
         (draft,) = claims(text, {"believe": "I", "understood": "they"})
         assert draft.content[0].start > draft.cue.end
+
+
+@pytest.mark.parametrize(
+    ("text", "named", "claimant"),
+    [
+        ("Ostria, Tarvia, and other nations have stated that the dam leaks.", "other nations", "Ostria, Tarvia, and"),
+        ("Officials in Ostria and Tarvia believe that the dam leaks.", "Tarvia", "Officials in Ostria and Tarvia"),
+        ("On Monday, Roe and Lind said that the dam leaks.", "Lind", "Roe and Lind"),
+    ],
+)
+def test_all_who_claim_are_named(text: str, named: str, claimant: str) -> None:
+    (draft,) = claims(text, {"*": named})
+    assert draft.claimant_surface.startswith(claimant)
+
+
+def test_a_name_in_quotation_marks_ends_with_them() -> None:
+    text = "The invasion, dubbed by Tarvia as a “special operation,” cut the country in two."
+    (draft,) = claims(text, {"dubbed": "Tarvia", "*": "none"})
+    assert contents(text, [draft]) == [("Tarvia", ["“special operation,”"])]
+
+
+def test_a_statement_that_a_source_is_known_by_claims_nothing_of_its_own() -> None:
+    text = "The dam leaks, according to a statement from the harbour board."
+    found = claims(text, {"according to": "the harbour board", "to": "the harbour board", "*": "the harbour board"})
+    assert contents(text, found) == [("the harbour board", ["The dam leaks"])]
+
+
+def test_criticism_is_of_what_drew_it() -> None:
+    text = "Additionally, the visit to the dam has drawn criticism from the harbour board."
+    (draft,) = claims(text, {"*": "the harbour board"})
+    assert contents(text, [draft]) == [("the harbour board", ["the visit to the dam"])]
+
+
+def test_the_verb_after_and_has_the_subject_of_the_verb_before_it() -> None:
+    text = "Mayor Ina Vale expressed gratitude to Roe for backing the levy and announced plans to stay."
+    found = claims(text, {"expressed": "Mayor Ina Vale", "backing": "Roe", "announced": "Roe"})
+    assert {draft.claimant for draft in found} == {"Ina Vale"} or found[-1].claimant_surface.endswith("Ina Vale")
+
+
+def test_he_is_the_spokesman_who_has_just_spoken() -> None:
+    text = "Ann Roe left on Monday.\nA spokesman for the board said that the dam leaks. He said that it will break."
+    ends = [text.index("\n"), text.index(" He"), len(text)]
+    found = claims(text, {"*": "A spokesman for the board"}, list(pairwise([0, *ends])))
+    assert [draft.claimant for draft in found] == ["A spokesman for the board"] * 2

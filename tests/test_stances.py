@@ -182,3 +182,12 @@ def test_what_is_shown_is_at_least_as_sure_as_promised(rank: int, sure: float, l
 @pytest.mark.parametrize("answer", [None, StanceWord(a="neutral")])
 def test_no_answer_is_no_stance(answer: StanceWord | None) -> None:
     assert decided(pair(), 0, answer, None) is None
+
+
+def test_things_are_nouns() -> None:
+    text = (
+        "Vale spoke of international law and international aid. They urged it, and they urge it again. "
+        "International rules on death penalty cases stay. The death penalty stays. International talks on the "
+        "death penalty failed, they urged. The international mood is bad, urged Vale."
+    )
+    assert [thing.name for thing in things(text, cut_sentences(text), [])] == ["death penalty"]

@@ -24,6 +24,7 @@ from summarise.extract.actors import wordlists
 from summarise.extract.actors.matching import same_name
 from summarise.extract.asking import Asker, Token, all_of
 from summarise.extract.claims import FoundClaim
+from summarise.extract.claims.lexicon import CUE_WORDS
 from summarise.extract.drafts import ActorDraft, sentence_at
 from summarise.prompts import Recipe
 from summarise.text import Span
@@ -58,7 +59,8 @@ _MAX_TOKENS: Final = 12
 _LEAST_MASS: Final = 1e-3
 _WORD = re.compile(r"[^\W\d_]+")
 _JOINING: Final = frozenset("and or of the for".split())
-_NOUN = re.compile(r"[^\W\d_]{5,}")
+_LEAST_LETTERS: Final = 5
+_BEFORE_VERBS: Final = frozenset("to will would can could may might must should he she they we i you who not".split())
 _LEAST_MENTIONS: Final = 3
 
 Answer = Literal["support", "oppose", "neutral"]
@@ -203,41 +205,50 @@ def coordinated(text: str, first: Span, second: Span) -> bool:
 def things(text: str, sentences: Sequence[Span], actors: Sequence[ActorDraft]) -> list[ActorDraft]:
     """What the document keeps coming back to and is no actor, with every mention.
 
-    A thing is a lower-case word of five letters or more, with the word that mostly follows it ("death penalty").
+    A thing is a lower-case noun of five letters or more, with the noun that mostly follows it ("death penalty"). What
+    mostly stands before another noun is an adjective, what mostly follows "to" or a pronoun is a verb.
     """
     known = {word for actor in actors for form in (actor.name, *actor.aliases) for word in form.casefold().split()}
-    stop = wordlists.words("function_words") | wordlists.words("common_words") | known
+    stop = wordlists.words("function_words") | wordlists.words("common_words") | CUE_WORDS | known
     places: dict[str, list[Span]] = {}
     followers: dict[str, Counter[str]] = {}
+    verbal: Counter[str] = Counter()
     for sentence in sentences:
-        previous: str | None = None
-        end = -2
-        for found in _NOUN.finditer(text, sentence.start, sentence.end):
-            word = found[0]
-            if previous is not None and found.start() == end + 1:
-                followers.setdefault(previous, Counter())[word] += 1
-            previous, end = None, found.end()
-            if word.islower() and word not in stop:
-                places.setdefault(word, []).append(Span(found.start(), found.end()))
-                previous = word
-    ranked = sorted(places, key=lambda word: (-len(places[word]), places[word][0].start))[: 2 * THINGS]
-    phrases = [_phrase(word, followers.get(word, Counter()), len(places[word])) for word in ranked]
+        found = [Span(match.start(), match.end()) for match in _WORD.finditer(text, sentence.start, sentence.end)]
+        for before, span, after in zip([None, *found], found, [*found[1:], None], strict=False):
+            word = span.of(text)
+            if len(word) < _LEAST_LETTERS or not word.islower() or word in stop or word.endswith("ed"):
+                continue
+            places.setdefault(word, []).append(span)
+            verbal[word] += before is not None and before.of(text).lower() in _BEFORE_VERBS
+            following = after.of(text) if after and after.start == span.end + 1 else ""
+            if following.islower() and following not in stop:
+                followers.setdefault(word, Counter())[following] += 1
+    nouns = {word: _phrase(word, followers.get(word, Counter()), len(at)) for word, at in places.items()}
+    ranked = [
+        word
+        for word in sorted(places, key=lambda word: (-len(places[word]), places[word][0].start))
+        if nouns[word] and 2 * verbal[word] < len(places[word])
+    ][: 2 * THINGS]
     # "penalty" is no second thing beside "death penalty".
-    best = [word for at, word in enumerate(ranked) if not any(word in phrase.split() for phrase in phrases[:at])]
+    best = [
+        word
+        for at, word in enumerate(ranked)
+        if all(set(nouns[word].split()).isdisjoint(nouns[other].split()) for other in ranked[:at])
+    ]
     return [
-        ActorDraft(
-            _phrase(word, followers.get(word, Counter()), len(places[word])), "other", mentions=tuple(places[word])
-        )
+        ActorDraft(nouns[word], "other", mentions=tuple(places[word]))
         for word in best[:THINGS]
         if len(places[word]) >= _LEAST_MENTIONS
     ]
 
 
 def _phrase(word: str, followers: Counter[str], count: int) -> str:
+    """The noun phrase a word stands for: with the one noun that mostly follows it; empty for an adjective."""
     for following, times in followers.most_common(1):
-        if 2 * times > count and following.islower():
+        if 2 * times > count:
             return f"{word} {following}"
-    return word
+    return "" if 2 * followers.total() > count else word
 
 
 def _named_in(content: Sequence[Span], targets: Sequence[ActorDraft]) -> Iterator[tuple[Span, str]]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from itertools import pairwise, zip_longest
+from itertools import pairwise
 from typing import Final
 
 from summarise.extract.actors import wordlists
@@ -216,15 +216,17 @@ def _groups(tokens: Sequence[Sequence[Token]]) -> list[Candidate]:
     found: dict[str, list[Span]] = defaultdict(list)
     spread: dict[str, set[int]] = defaultdict(set)
     for index, sentence in enumerate(tokens):
-        for token, following in zip_longest(sentence, sentence[1:]):
-            if not token.capitalised and token.text in nouns and not _is_attributive(token, following):
+        for before, token, following in zip([None, *sentence], sentence, [*sentence[1:], None], strict=False):
+            if not token.capitalised and token.text in nouns and not _is_attributive(before, token, following):
                 found[token.text].append(token.span)
                 spread[token.text].add(index)
     return [Candidate(noun, (), tuple(spans), "group") for noun, spans in found.items() if len(spread[noun]) >= 2]
 
 
-def _is_attributive(noun: Token, following: Token | None) -> bool:
+def _is_attributive(before: Token | None, noun: Token, following: Token | None) -> bool:
     """Whether a group noun only says of what kind the next noun is: the "military" of "military aid"."""
+    if before is not None and before.folded in {"the", "its", "their", "our"}:
+        return False
     if following is None or following.capitalised or following.span.start - noun.span.end != 1:
         return False
     word = following.folded

@@ -179,9 +179,8 @@ def _are_names(text: str, unit: Unit, found: Sequence[Span]) -> bool:
 
 
 def _are_plural(text: str, found: Sequence[Span]) -> bool:
-    return (
-        0 < len(found) <= 3 and text[found[-1].start].islower() and text.endswith("s", found[-1].start, found[-1].end)
-    )
+    last = text[found[-1].start : found[-1].end] if found else ""
+    return 0 < len(found) <= 3 and last[1:].islower() and last.endswith("s")
 
 
 def _as_named(text: str, unit: Unit, reading: Reading, subject: Span | None) -> Span | None:
