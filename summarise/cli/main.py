@@ -195,13 +195,27 @@ def evaluate(
     model: ModelOption = None,
     base_url: BaseUrlOption = None,
     strategy: StrategyOption = None,
+    language: LanguageOption = None,
+    context_tokens: ContextOption = None,
+    max_output_tokens: MaxOutputOption = None,
+    timeout: TimeoutOption = None,
+    attempts: AttemptsOption = None,
+    reasks: ReasksOption = None,
+    temperature: TemperatureOption = None,
+    seed: SeedOption = None,
+    threads: ThreadsOption = None,
     cache_dir: CacheOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Score a model on documents you have marked yourself."""
     from summarise.cli.evaluate import EvaluateCommand, run_evaluate
 
-    overrides = {"model": model, "base_url": base_url, "strategy": strategy, "cache_dir": cache_dir}
+    overrides = {
+        "model": model, "base_url": base_url, "strategy": strategy, "language": language,
+        "context_tokens": context_tokens, "max_output_tokens": max_output_tokens, "timeout": timeout,
+        "attempts": attempts, "reasks": reasks, "temperature": temperature, "seed": seed,
+        "threads": threads, "cache_dir": cache_dir,
+    }  # fmt: skip
     run_evaluate(
         EvaluateCommand(
             gold=gold,
