@@ -57,6 +57,21 @@ class SingleAnswer(_Row):
     abstract: str = Field(min_length=1, max_length=900, description="two or three neutral sentences")
 
 
+class CopyRow(_Row):
+    """Words that were given as copied but do not stand in the document, copied again."""
+
+    n: int = Field(ge=1, description="number of the words in question")
+    s: int = Field(ge=0, description="number of the sentence that says it; 0 if none")
+    words: str = Field(max_length=600, description="copied from that sentence; empty if none says it")
+
+
+class SecondAnswer(_Row):
+    """What a second look at one document or chunk corrects."""
+
+    copies: list[CopyRow] = Field(max_length=60)
+    abstract: str = Field(max_length=900, description="the abstract corrected; empty if it was not in question")
+
+
 class AbstractAnswer(_Row):
     """The abstract of a document that was read in several chunks."""
 

@@ -11,7 +11,6 @@ them do, the document has failed.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
@@ -21,7 +20,7 @@ from summarise.extract.abstract import write_abstract
 from summarise.extract.actors.names import find_candidates
 from summarise.extract.actors.step import extract_actors, to_ask
 from summarise.extract.asking import Asker, Budget
-from summarise.extract.boilerplate import Boilerplate, find_boilerplate, without
+from summarise.extract.boilerplate import boilerplate_notes, find_boilerplate, without
 from summarise.extract.claims import FoundClaim, extract_claims
 from summarise.extract.claims.units import cues, reading_units
 from summarise.extract.drafts import ClaimDraft, Draft, EvidenceDraft, StanceDraft, sentence_at
@@ -71,7 +70,7 @@ class StepwiseStrategy:
             claims=tuple(claims),
             stances=tuple(_stance(text, stance) for stance in stances),
             warnings=(
-                *_boilerplate_note(boilerplate),
+                *boilerplate_notes(boilerplate),
                 *_unanswered_note(asker),
                 *notes,
             ),
@@ -120,14 +119,6 @@ def _tight(text: str, content: Span) -> Span:
         end -= 1
     inner = Span(start, end).trimmed(text)
     return inner if len(inner) else content
-
-
-def _boilerplate_note(boilerplate: Sequence[Boilerplate]) -> list[tuple[str, str]]:
-    if not boilerplate:
-        return []
-    reasons = Counter(found.reason for found in boilerplate)
-    words = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
-    return [("boilerplate_skipped", f"{len(boilerplate)} stretches were taken for boilerplate: {words}")]
 
 
 def _unanswered_note(asker: Asker) -> list[tuple[str, str]]:

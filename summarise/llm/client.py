@@ -92,6 +92,11 @@ class LanguageModel:
         """Where the questions go."""
         return self.transport.endpoint
 
+    @property
+    def reasks(self) -> int:
+        """How often an answer that will not do is asked for again."""
+        return self._sampling.reasks
+
     def remembering(self, answers: Answers) -> LanguageModel:
         """The same model for one document, whose answers are kept in ``answers`` and taken from there."""
         if isinstance(self.transport, RememberingTransport):
