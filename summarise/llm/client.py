@@ -79,6 +79,14 @@ class Sampling:
     reasks: int
 
 
+def _plain(message: Any) -> Any:
+    """A re-ask shows the answer that was wrong, which may have copied a control token from the document."""
+    content = message.get("content") if isinstance(message, dict) else None
+    if not isinstance(content, str) or message["role"] == "system":
+        return message
+    return {**message, "content": as_plain_text(content)}
+
+
 class LanguageModel:
     """One model at one endpoint. Holds no state of a document; safe to share between documents."""
 
@@ -136,6 +144,7 @@ class LanguageModel:
         async def create(**asked: Any) -> ChatCompletion:
             if got:
                 self.transport.reasked(meter)
+                asked = {**asked, "messages": [_plain(message) for message in asked["messages"]]}
             got.append(await self._create(meter, asked) if got else first)
             return got[-1]
 
