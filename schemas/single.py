@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from summarise.schemas.record import ActorKind, Polarity, StanceLabel
 
 Words = Annotated[str, Field(min_length=1, max_length=600)]
-Name = Annotated[str, Field(min_length=1, max_length=120)]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
 SentenceNumber = Annotated[int, Field(ge=1, description="number of the sentence it stands in")]
 
 

@@ -226,6 +226,20 @@ async def test_rows_with_wrong_numbers_of_sentences_are_found_all_the_same(scrip
     assert [claim.evidence[0].sentence for claim in record.claims] != [None, None]
 
 
+async def test_the_documents_own_voice_is_no_actor(scripted_server: Start) -> None:
+    actors = [{"name": name, "kind": "media", "role": None} for name in ("<Author>", " Ilvara Oskerin ")]
+    voice = {**CLOSE, "who": "<AUTHOR>", "cue": "", "s": 2, "says": "It was built in 1911"}
+    record = await read(scripted_server([PROBE, completion(answer(voice, actors=actors))], play_all=True))
+    assert [actor.name for actor in record.actors] == ["Ilvara Oskerin"]
+    assert (record.claims[0].claimant.name, record.claims[0].attribution) == ("<author>", "author")
+    assert record.claims[0].text == "It was built in 1911."
+
+
+async def test_a_name_of_spaces_is_no_answer(scripted_server: Start) -> None:
+    steps = [PROBE, completion(answer({**CLOSE, "who": "  "})), completion(answer(CLOSE))]
+    assert (await read(scripted_server(steps, play_all=True))).run.reasks == 1
+
+
 async def test_every_chunk_has_its_own_second_look(scripted_server: Start) -> None:
     filler = "".join(f"The weather of day {number} was mild and the streets were dry.\n" for number in range(60))
     text = f"{TEXT}\n{filler}\nOttilene Fray said that 900 people marched.\n"

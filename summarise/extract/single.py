@@ -145,6 +145,10 @@ def _numbered(text: str, chunk: Chunk) -> list[Mapping[str, object]]:
     ]
 
 
+def _who(name: str) -> str:
+    return AUTHOR if name.casefold() == AUTHOR else name
+
+
 def _words(row: ClaimRow | StanceRow) -> str:
     return row.says if isinstance(row, ClaimRow) else row.words
 
@@ -172,7 +176,11 @@ class _Rows:
         self._quotations = quoted_spans(text)
 
     def actors(self, rows: Iterable[ActorRow]) -> list[ActorDraft]:
-        return [ActorDraft(row.name.strip(), row.kind, (row.role or "").strip() or None) for row in rows]
+        return [
+            ActorDraft(row.name, row.kind, (row.role or "").strip() or None)
+            for row in rows
+            if _who(row.name) != AUTHOR  # the document's own voice is nobody it names
+        ]
 
     def loose(self, answer: SingleAnswer) -> list[ClaimRow | StanceRow]:
         """The rows whose words do not stand in the text as they are."""
@@ -191,7 +199,7 @@ class _Rows:
     def claim(self, row: ClaimRow) -> ClaimDraft:
         evidence = self._evidence(row.s, row.says, cue=row.cue)
         return ClaimDraft(
-            claimant=row.who.strip(),
+            claimant=_who(row.who),
             attribution=self._attribution(row.who, evidence),
             polarity=row.pol,
             evidence=(evidence,),
@@ -199,8 +207,8 @@ class _Rows:
 
     def stance(self, row: StanceRow) -> StanceDraft:
         return StanceDraft(
-            holder=row.holder.strip(),
-            target=row.target.strip(),
+            holder=_who(row.holder),
+            target=_who(row.target),
             label=row.label,
             evidence=(self._evidence(row.s, row.words),),
         )
@@ -210,7 +218,7 @@ class _Rows:
         return grounded(self.text, self._sentences, words, grounder=self._grounder, near=near, cue=cue)
 
     def _attribution(self, who: str, evidence: EvidenceDraft) -> Attribution:
-        if who.strip() == AUTHOR:
+        if _who(who) == AUTHOR:
             return "author"
         if evidence.span is not None and is_quoted(self._quotations, evidence.span):
             return "direct"
