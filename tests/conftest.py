@@ -12,6 +12,11 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A machine with other work to do may take any time for an example; what must be fast is measured in bench/.
+settings.register_profile("summarise", deadline=None)
+settings.load_profile("summarise")
 
 pytest_plugins = ("support.cassettes", "support.server")
 

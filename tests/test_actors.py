@@ -272,3 +272,36 @@ def test_time_is_linear() -> None:
     ):
         small, large = (min(seconds(make(n)) for _ in range(3)) for n in (50, 200))
         assert large < 12 * small + 0.2
+
+
+def test_what_describes_a_name_is_no_part_of_it() -> None:
+    text = "Envoys went to Communist-ruled Vietnam on Monday. Vietnam and the Kremlin-backed Vostok Bank agreed."
+    found = actors_of(text, {"*": "organisation"})
+    assert found["Vietnam"].kind == "country" and len(found["Vietnam"].mentions) == 2
+    assert "Vostok Bank" in found
+
+
+def test_the_north_is_the_country_the_text_names() -> None:
+    text = "North Korea held a test. The North has not explained it. Seoul watched the North closely."
+    assert "North" in actors_of(text)["North Korea"].aliases
+    assert "North" not in actors_of("The North is poor, said Ina Vale. Ina Vale left.").get("North Korea", ())
+
+
+def test_officials_are_a_group_and_state_media_are_not_the_state() -> None:
+    text = "Danish officials met Ina Vale. Ina Vale was praised by Polish official media."
+    found = actors_of(text)
+    assert found["Danish officials"].kind == "group"
+    assert not any("Polish official" in (actor.name, *actor.aliases) for actor in found.values())
+
+
+def test_a_shorter_form_of_a_body_is_the_same_body() -> None:
+    text = "The UN Security Council met. The Security Council voted. The UN Security Council will meet again."
+    found = actors_of(text, {"*": "organisation"})
+    assert "Security Council" in found["UN Security Council"].aliases
+
+
+def test_a_group_noun_that_only_describes_is_no_actor() -> None:
+    text = "Tarvia sent military aid in May. More military technology followed in June."
+    assert "military" not in actors_of(text)
+    text = "The military took the town. The military has not left."
+    assert actors_of(text)["military"].kind == "group"

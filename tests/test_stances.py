@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -23,6 +23,7 @@ from summarise.extract.stances import (
     FoundStance,
     Pair,
     StanceWord,
+    coordinated,
     decided,
     extract_stances,
     pairs_to_ask,
@@ -51,14 +52,19 @@ ACTORS = [actor("Ina Vale"), actor("Norrland Bank"), actor("Tom Reck")]
 CLAIMS = [claim("Tom Reck", "the levy hurts Ina Vale")]
 
 
-def stances(answers: Mapping[tuple[str, str], str]) -> dict[tuple[str, str], FoundStance]:
+def stances(
+    answers: Mapping[tuple[str, str], str],
+    text: str = TEXT,
+    actors: Sequence[ActorDraft] = ACTORS,
+    claims: Sequence[FoundClaim] = CLAIMS,
+) -> dict[tuple[str, str], FoundStance]:
     class Stub:
         async def try_ask(self, system: str, user: str, answer: Any, max_tokens: int) -> Any:
             holder, _, target = user.splitlines()[-1].partition(" towards ")
             return StanceWord(a=answers.get((holder, target), "neutral")), None  # type: ignore[arg-type]
 
     stub: Any = Stub()
-    found = asyncio.run(extract_stances(TEXT, cut_sentences(TEXT), ACTORS, CLAIMS, stub, load_recipe("stepwise")))
+    found = asyncio.run(extract_stances(text, cut_sentences(text), actors, claims, stub, load_recipe("stepwise")))
     return {(stance.holder, stance.target): stance for stance in found}
 
 
@@ -84,16 +90,44 @@ def test_the_thing_a_document_keeps_coming_back_to_is_a_target_and_no_holder() -
     sentences = cut_sentences(text)
     actors = [actor("Ina Vale", text)]
     assert [thing.name for thing in things(text, sentences, actors)] == ["merger"]
-    assert [(pair.holder, pair.target) for pair in pairs_to_ask(text, sentences, actors, [])] == [
+    assert [(pair.holder, pair.target) for (pair,) in pairs_to_ask(text, sentences, actors, [])] == [
         ("Ina Vale", "merger")
     ]
 
 
 def test_a_claim_speaks_more_for_a_pair_than_a_shared_sentence() -> None:
     pairs = pairs_to_ask(TEXT, cut_sentences(TEXT), ACTORS, CLAIMS)
-    weights = {(pair.holder, pair.target): pair.weight for pair in pairs}
+    weights = {(pair.holder, pair.target): pair.weight for (pair,) in pairs}
     assert weights["Tom Reck", "Ina Vale"] > weights["Ina Vale", "Norrland Bank"]
     assert len(pairs) <= MOST_ASKED
+
+
+def test_names_side_by_side_are_asked_about_once() -> None:
+    text = "Tom Reck praised Ina Vale and Mayor Eva Sand. The rain stopped."
+    actors = [actor(name, text) for name in ("Tom Reck", "Ina Vale", "Eva Sand")]
+    (first, *_) = pairs_to_ask(text, cut_sentences(text), actors, [])
+    assert [(pair.holder, pair.target) for pair in first] == [("Tom Reck", "Ina Vale"), ("Tom Reck", "Eva Sand")]
+    found = stances({("Tom Reck", "Ina Vale"): "support"}, text, actors, [])
+    assert {pair: stance.label for pair, stance in found.items()} == {
+        ("Tom Reck", "Ina Vale"): "support",
+        ("Tom Reck", "Eva Sand"): "support",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "side_by_side"),
+    [
+        ("Vale and Roe", True),
+        ("Vale, Mayor Ann Lind, and Roe", True),
+        ("Vale of the Harbour Board or Roe", False),
+        ("Vale, of the Harbour Board, and Roe", True),
+        ("Vale met Roe", False),
+        ("Vale and the mayor met Roe", False),
+    ],
+)
+def test_what_stands_between_names_side_by_side(text: str, side_by_side: bool) -> None:
+    first, second = Span(0, 4), Span(text.index("Roe"), len(text))
+    assert coordinated(text, first, second) is side_by_side
 
 
 def test_whoever_is_quoted_is_asked_about_for_what_the_document_is_about() -> None:
@@ -103,7 +137,7 @@ def test_whoever_is_quoted_is_asked_about_for_what_the_document_is_about() -> No
     said = FoundClaim((content,), content, sentence, "Tom Reck", content, "Tom Reck", "reported", "asserts", None)
     bank = ActorDraft("Norrland Bank", "media", mentions=mentions_of(text, ["Norrland Bank"]))
     actors = [actor("Ina Vale", text), actor("Tom Reck", text), bank]
-    (first, *rest) = pairs_to_ask(text, cut_sentences(text), actors, [said])
+    (first, *rest) = (pair for (pair,) in pairs_to_ask(text, cut_sentences(text), actors, [said]))
     assert (first.holder, first.target) == ("Tom Reck", "Ina Vale")
     assert first.places[0][2].of(text) == "It is a shame"
     assert all(pair.holder != "Norrland Bank" for pair in rest), "who reports holds no stance"
@@ -148,3 +182,12 @@ def test_what_is_shown_is_at_least_as_sure_as_promised(rank: int, sure: float, l
 @pytest.mark.parametrize("answer", [None, StanceWord(a="neutral")])
 def test_no_answer_is_no_stance(answer: StanceWord | None) -> None:
     assert decided(pair(), 0, answer, None) is None
+
+
+def test_things_are_nouns() -> None:
+    text = (
+        "Vale spoke of international law and international aid. They urged it, and they urge it again. "
+        "International rules on death penalty cases stay. The death penalty stays. International talks on the "
+        "death penalty failed, they urged. The international mood is bad, urged Vale."
+    )
+    assert [thing.name for thing in things(text, cut_sentences(text), [])] == ["death penalty"]

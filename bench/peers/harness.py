@@ -49,6 +49,7 @@ class Options:
     timeout: float
     context: int
     strategy: str = "auto"
+    embedded: bool = False
     max_tokens: int = 4096
     chunk_max_tokens: int = 2048
     max_char_buffer: int = 1000
@@ -277,6 +278,7 @@ def parser(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--max-tokens", type=int, default=4096, help="one_shot: cap on the answer, tokens")
     parser.add_argument("--chunk-max-tokens", type=int, default=2048, help="langextract: cap on the answer to a chunk")
     parser.add_argument("--max-char-buffer", type=int, default=1000, help="langextract: characters of a chunk")
+    parser.add_argument("--embedded", action="store_true", help="summarise: its own engine with the same model file")
     parser.add_argument("--workers", type=int, default=1, help="langextract: requests at a time; the server's slots")
     return parser
 
@@ -289,6 +291,7 @@ def options_of(arguments: argparse.Namespace) -> Options:
         timeout=arguments.timeout,
         context=arguments.context,
         strategy=getattr(arguments, "strategy", "auto"),
+        embedded=arguments.embedded,
         max_tokens=arguments.max_tokens,
         chunk_max_tokens=arguments.chunk_max_tokens,
         max_char_buffer=arguments.max_char_buffer,

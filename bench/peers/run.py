@@ -141,10 +141,12 @@ def main() -> None:
     """Parse the command line, run what is missing, print the table."""
     arguments_parser = parser("Run the peers and summarise over marked documents, paired, and print the table.")
     arguments_parser.add_argument("--strategy", default="auto", help="strategy of summarise")
+    arguments_parser.add_argument("--without", action="append", default=[], metavar="TOOL", help="leave a tool out")
     arguments_parser.add_argument("--table-only", action="store_true", help="run nothing; show what there is")
     arguments = arguments_parser.parse_args()
     documents = load_gold(arguments.gold)[: arguments.limit]
     tools = tools_of(arguments.output, arguments.strategy)
+    tools = {name: tool for name, tool in tools.items() if name not in arguments.without}
     arguments.output.mkdir(parents=True, exist_ok=True)
     if not arguments.table_only:
         run(tools, documents, options_of(arguments))

@@ -17,9 +17,9 @@ from summarise.grounding import unsupported_facts
 from summarise.prompts import Recipe
 from summarise.text import Span
 
-_LEAD_CHARS = 500
-_CLAIMS_SHOWN = 5
-_CLAIM_CHARS = 120
+_LEAD_CHARS = 400
+_CLAIMS_SHOWN = 4
+_CLAIM_CHARS = 100
 _MAX_TOKENS = 120
 
 

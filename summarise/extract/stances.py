@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -24,12 +24,13 @@ from summarise.extract.actors import wordlists
 from summarise.extract.actors.matching import same_name
 from summarise.extract.asking import Asker, Token, all_of
 from summarise.extract.claims import FoundClaim
+from summarise.extract.claims.lexicon import CUE_WORDS
 from summarise.extract.drafts import ActorDraft, sentence_at
 from summarise.prompts import Recipe
 from summarise.text import Span
 
 MOST_ASKED: Final = 7
-"""Pairs asked about in one document, about 70 prompt tokens and 7 answer tokens each; of later pairs hardly one in
+"""Pairs asked about in one document, about 50 prompt tokens and 6 answer tokens each; of later pairs hardly one in
 ten is right (docs/quality.md)."""
 LEAST_SURE: Final = 0.18
 """Stances less probable than this are left out (docs/quality.md: F1 is flat from 0 to 0.2, precision rises)."""
@@ -42,7 +43,7 @@ WORD: Final = 0.39
 this stance; fitted on 24 SEESAW articles. Fitted on half of them and tested on the other half, in four ways, its
 calibration error was 0.08 on average, 0.11 at worst."""
 MOST_ODDS: Final = 4.6
-PASSAGE_CHARACTERS: Final = 600
+PASSAGE_CHARACTERS: Final = 400
 THINGS: Final = 2
 """Things a document keeps coming back to ("the sanctions") that count as targets."""
 
@@ -51,11 +52,15 @@ MAIN_TARGETS: Final = 2
 
 _WEIGHTS: Final = {"about": 3.0, "claim": 2.0, "subject": 1.0, "object": 0.4}
 _SHOWN_FIRST: Final = ("claim", "subject", "about", "object")
+_ABOUT: Final = _SHOWN_FIRST.index("about")
 _NO_HOLDERS: Final = frozenset({"media", "other"})
 """Kinds that report or lie somewhere and seldom take sides."""
 _MAX_TOKENS: Final = 12
 _LEAST_MASS: Final = 1e-3
-_NOUN = re.compile(r"[^\W\d_]{5,}")
+_WORD = re.compile(r"[^\W\d_]+")
+_JOINING: Final = frozenset("and or of the for".split())
+_LEAST_LETTERS: Final = 5
+_BEFORE_VERBS: Final = frozenset("to will would can could may might must should he she they we i you who not".split())
 _LEAST_MENTIONS: Final = 3
 
 Answer = Literal["support", "oppose", "neutral"]
@@ -85,9 +90,10 @@ class Pair:
         self.places.append((_SHOWN_FIRST.index(kind), sentence, evidence))
 
     def sentences(self) -> list[Span]:
-        """The one or two sentences to show, in the order of the text."""
-        best = dict.fromkeys(sentence for _, sentence, _ in sorted(self.places))
-        return sorted(list(best)[:2])
+        """The sentence to show; a second one, in the order of the text, where the first does not name the target."""
+        ranked = sorted(self.places)
+        best = dict.fromkeys(sentence for _, sentence, _ in ranked)
+        return sorted(list(best)[: 2 if ranked[0][0] == _ABOUT else 1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +118,12 @@ async def extract_stances(
 ) -> list[FoundStance]:
     """The stances of ``text``; ``sentences`` are those that are not boilerplate."""
     asked = pairs_to_ask(text, sentences, actors, claims)
-    answers = await all_of(_ask(text, pair, asker, recipe) for pair in asked)
-    found = [decided(pair, rank, *answer) for rank, (pair, answer) in enumerate(zip(asked, answers, strict=True))]
+    answers = await all_of(_ask(text, pairs[0], asker, recipe) for pairs in asked)
+    found = [
+        decided(pair, rank, *answer)
+        for rank, (pairs, answer) in enumerate(zip(asked, answers, strict=True))
+        for pair in pairs
+    ]
     return [stance for stance in found if stance is not None]
 
 
@@ -125,8 +135,11 @@ async def _ask(text: str, pair: Pair, asker: Asker, recipe: Recipe) -> tuple[Sta
 
 def pairs_to_ask(
     text: str, sentences: Sequence[Span], actors: Sequence[ActorDraft], claims: Sequence[FoundClaim]
-) -> list[Pair]:
-    """The pairs that most speaks for, at most :data:`MOST_ASKED`."""
+) -> list[list[Pair]]:
+    """The pairs that most speaks for: at most :data:`MOST_ASKED` to ask about, each with those its answer settles too.
+
+    What is true of one name in "Vale, Roe and Lind" is true of the others (:func:`coordinated`).
+    """
     targets = [*actors, *things(text, sentences, actors)]
     prominence = {target.name: len(target.mentions) for target in targets}
     pairs: dict[tuple[str, str], Pair] = {}
@@ -159,47 +172,83 @@ def pairs_to_ask(
     def rank(pair: Pair) -> tuple[float, int]:
         return -pair.weight * math.sqrt(prominence[pair.holder] * prominence[pair.target]), pair.places[0][1].start
 
-    return sorted(pairs.values(), key=rank)[:MOST_ASKED]
+    mentions = {target.name: target.mentions for target in targets}
+    groups: list[list[Pair]] = []
+    for pair in sorted(pairs.values(), key=rank):
+        kin = next((group for group in groups if _alike(text, group[0], pair, mentions)), None)
+        if kin is not None:
+            kin.append(pair)
+        elif len(groups) < MOST_ASKED:
+            groups.append([pair])
+    return groups
+
+
+def _alike(text: str, asked: Pair, other: Pair, mentions: Mapping[str, Sequence[Span]]) -> bool:
+    """Whether two pairs differ only in names that stand side by side in the sentence both are judged by."""
+    if (asked.holder == other.holder) == (asked.target == other.target):
+        return False
+    names = (asked.target, other.target) if asked.holder == other.holder else (asked.holder, other.holder)
+    sentence = min(asked.places)[1]
+    if min(other.places)[1] != sentence:
+        return False
+    first, second = ([span for span in mentions[name] if span.within(sentence)] for name in names)
+    return any(coordinated(text, *sorted((a, b))) for a in first for b in second)
+
+
+def coordinated(text: str, first: Span, second: Span) -> bool:
+    """Whether two names stand side by side: "Vale and Roe", "Vale, Lind, and Mayor Ann Roe"."""
+    between = text[first.end : second.start]
+    joined = between.startswith((",", " and ", " or ", " & "))
+    return joined and all(word[0].isupper() or word in _JOINING for word in _WORD.findall(between))
 
 
 def things(text: str, sentences: Sequence[Span], actors: Sequence[ActorDraft]) -> list[ActorDraft]:
     """What the document keeps coming back to and is no actor, with every mention.
 
-    A thing is a lower-case word of five letters or more, with the word that mostly follows it ("death penalty").
+    A thing is a lower-case noun of five letters or more, with the noun that mostly follows it ("death penalty"). What
+    mostly stands before another noun is an adjective, what mostly follows "to" or a pronoun is a verb.
     """
     known = {word for actor in actors for form in (actor.name, *actor.aliases) for word in form.casefold().split()}
-    stop = wordlists.words("function_words") | wordlists.words("common_words") | known
+    stop = wordlists.words("function_words") | wordlists.words("common_words") | CUE_WORDS | known
     places: dict[str, list[Span]] = {}
     followers: dict[str, Counter[str]] = {}
+    verbal: Counter[str] = Counter()
     for sentence in sentences:
-        previous: str | None = None
-        end = -2
-        for found in _NOUN.finditer(text, sentence.start, sentence.end):
-            word = found[0]
-            if previous is not None and found.start() == end + 1:
-                followers.setdefault(previous, Counter())[word] += 1
-            previous, end = None, found.end()
-            if word.islower() and word not in stop:
-                places.setdefault(word, []).append(Span(found.start(), found.end()))
-                previous = word
-    ranked = sorted(places, key=lambda word: (-len(places[word]), places[word][0].start))[: 2 * THINGS]
-    phrases = [_phrase(word, followers.get(word, Counter()), len(places[word])) for word in ranked]
+        found = [Span(match.start(), match.end()) for match in _WORD.finditer(text, sentence.start, sentence.end)]
+        for before, span, after in zip([None, *found], found, [*found[1:], None], strict=False):
+            word = span.of(text)
+            if len(word) < _LEAST_LETTERS or not word.islower() or word in stop or word.endswith("ed"):
+                continue
+            places.setdefault(word, []).append(span)
+            verbal[word] += before is not None and before.of(text).lower() in _BEFORE_VERBS
+            following = after.of(text) if after and after.start == span.end + 1 else ""
+            if following.islower() and following not in stop:
+                followers.setdefault(word, Counter())[following] += 1
+    nouns = {word: _phrase(word, followers.get(word, Counter()), len(at)) for word, at in places.items()}
+    ranked = [
+        word
+        for word in sorted(places, key=lambda word: (-len(places[word]), places[word][0].start))
+        if nouns[word] and 2 * verbal[word] < len(places[word])
+    ][: 2 * THINGS]
     # "penalty" is no second thing beside "death penalty".
-    best = [word for at, word in enumerate(ranked) if not any(word in phrase.split() for phrase in phrases[:at])]
+    best = [
+        word
+        for at, word in enumerate(ranked)
+        if all(set(nouns[word].split()).isdisjoint(nouns[other].split()) for other in ranked[:at])
+    ]
     return [
-        ActorDraft(
-            _phrase(word, followers.get(word, Counter()), len(places[word])), "other", mentions=tuple(places[word])
-        )
+        ActorDraft(nouns[word], "other", mentions=tuple(places[word]))
         for word in best[:THINGS]
         if len(places[word]) >= _LEAST_MENTIONS
     ]
 
 
 def _phrase(word: str, followers: Counter[str], count: int) -> str:
+    """The noun phrase a word stands for: with the one noun that mostly follows it; empty for an adjective."""
     for following, times in followers.most_common(1):
-        if 2 * times > count and following.islower():
+        if 2 * times > count:
             return f"{word} {following}"
-    return word
+    return "" if 2 * followers.total() > count else word
 
 
 def _named_in(content: Sequence[Span], targets: Sequence[ActorDraft]) -> Iterator[tuple[Span, str]]:

@@ -21,8 +21,8 @@ from summarise.extract.actors.names import find_candidates
 from summarise.extract.actors.step import extract_actors, to_ask
 from summarise.extract.asking import Asker, Budget
 from summarise.extract.boilerplate import boilerplate_notes, find_boilerplate, without
-from summarise.extract.claims import FoundClaim, extract_claims
-from summarise.extract.claims.units import cues, reading_units
+from summarise.extract.claims import FoundClaim, extract_claims, question_count
+from summarise.extract.claims.units import reading_units
 from summarise.extract.drafts import ClaimDraft, Draft, EvidenceDraft, StanceDraft, sentence_at
 from summarise.extract.stances import MOST_ASKED, FoundStance, extract_stances
 from summarise.prompts import load_recipe
@@ -48,11 +48,11 @@ class StepwiseStrategy:
         boilerplate = find_boilerplate(text)
         kept = without(text, sentences, [found.span for found in boilerplate])
         units = reading_units(text, kept)
-        cue_count = sum(bool(cues(text, unit)) for unit in units)
+        claim_questions = question_count(text, units)
         candidates = find_candidates(text, kept)
-        asker.begin("actors", len(to_ask(candidates)), later=cue_count + MOST_ASKED + 1)
+        asker.begin("actors", len(to_ask(candidates)), later=claim_questions + MOST_ASKED + 1)
         actors = await extract_actors(text, kept, candidates, asker, self.recipe)
-        asker.begin("claims", cue_count, later=MOST_ASKED + 1)
+        asker.begin("claims", claim_questions, later=MOST_ASKED + 1)
         found = await extract_claims(text, units, actors, asker, self.recipe)
         claims = [_claim(text, sentences, claim) for claim in found]
         asker.begin("stances", MOST_ASKED, later=1)

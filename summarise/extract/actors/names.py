@@ -18,6 +18,7 @@ from typing import Final
 
 from summarise.extract.actors import wordlists
 from summarise.extract.actors.runs import Mention, Token, is_headline, known_names, named, tokens_of
+from summarise.extract.claims.lexicon import CUE_WORDS
 from summarise.schemas import ActorKind
 from summarise.text import Span
 
@@ -26,6 +27,14 @@ _OFFICIAL_NOUNS: Final = frozenset(
     "officials official government authorities leaders forces army military troops lawmakers diplomats regime countries"
     " nations".split()
 )
+#: Group nouns that stand before other nouns as adjectives do.
+_ATTRIBUTIVE: Final = frozenset(
+    "military opposition government federal administration army industry parliament".split()
+)
+#: What "the North" is short for, in a text that also names it in full.
+_HALVES: Final = {"North": "North Korea", "South": "South Korea"}
+#: Behind "official" these make it an adjective: "Danish official media".
+_OFFICIAL_THINGS: Final = frozenset("media newspaper agency data figures statistics statement statements".split())
 #: What the gazetteer lists among the countries though it is none.
 _UNIONS: Final[Mapping[str, ActorKind]] = {
     "European Union": "organisation",
@@ -93,6 +102,7 @@ def _national(text: str, mentions: Sequence[Mention], tokens: Sequence[Token]) -
     word_after = {before.span.end: after for before, after in pairwise(tokens)}
     found: dict[str, list[Mention]] = defaultdict(list)
     capitals: dict[str, list[Mention]] = defaultdict(list)
+    countries = {country.name for mention in mentions if (country := wordlists.country_forms().get(mention.name))}
     rest: list[Mention] = []
     for mention in mentions:
         before = word_before.get(mention.span.start)
@@ -105,7 +115,7 @@ def _national(text: str, mentions: Sequence[Mention], tokens: Sequence[Token]) -
             found[country.name].append(mention)
         elif country := wordlists.demonyms().get(mention.name):
             follower = word_after.get(mention.span.end)
-            if follower and follower.folded in _OFFICIAL_NOUNS and follower.span.start - mention.span.end == 1:
+            if follower and _are_officials(follower, word_after) and follower.span.start - mention.span.end == 1:
                 span = Span(mention.span.start, follower.span.end)
                 found[country.name].append(Mention(text[span.start : span.end], span))
             elif mention.name.endswith("s") and not mention.name.endswith("ss"):
@@ -113,6 +123,8 @@ def _national(text: str, mentions: Sequence[Mention], tokens: Sequence[Token]) -
         elif country := wordlists.capitals().get(mention.name):
             if before not in _LOCATIVES and not mention.name.isupper():
                 capitals[country.name].append(mention)
+        elif before == "the" and _HALVES.get(mention.name) in countries:
+            found[_HALVES[mention.name]].append(mention)
         else:
             rest.append(mention)
     adjectives = {
@@ -122,6 +134,12 @@ def _national(text: str, mentions: Sequence[Mention], tokens: Sequence[Token]) -
         if name in found or name in adjectives:
             found[name] += metonyms
     return [_country(name, found[name]) for name in found], rest
+
+
+def _are_officials(word: Token, word_after: Mapping[int, Token]) -> bool:
+    """Whether the word after a nationality stands for the state: "Danish officials"; not "Danish official media"."""
+    following = word_after.get(word.span.end)
+    return word.folded in _OFFICIAL_NOUNS and (following is None or following.folded not in _OFFICIAL_THINGS)
 
 
 def _located(candidate: Candidate, word_before: Mapping[int, str]) -> int:
@@ -134,7 +152,9 @@ def _country(name: str, mentions: Sequence[Mention]) -> Candidate:
     forms = Counter(mention.name for mention in mentions)
     best = name if name in forms else forms.most_common(1)[0][0]
     aliases = tuple(form for form in forms if form != best)
-    return Candidate(best, aliases, tuple(sorted(mention.span for mention in mentions)), _UNIONS.get(name, "country"))
+    officials = best.rpartition(" ")[2] in _OFFICIAL_NOUNS and best not in wordlists.country_forms()
+    kind: ActorKind = "group" if officials else _UNIONS.get(name, "country")
+    return Candidate(best, aliases, tuple(sorted(mention.span for mention in mentions)), kind)
 
 
 def _key(name: str) -> tuple[str, ...]:
@@ -160,12 +180,15 @@ def _gather(mentions: Sequence[Mention]) -> list[Candidate]:
     initials = {
         "".join(word[0] for word in key if word not in {"of", "the", "and", "for"}): key for key in full if len(key) > 2
     }
+    suffixes = {key[-length:]: key for key in reversed(full) for length in range(2, len(key))}
     merged: dict[tuple[str, ...], list[Mention]] = defaultdict(list)
     for key, group in groups.items():
         short = len(key) == 1
         home = owner.get(key[0]) if short and not organisation.intersection(key) else None
         if short and home is None and group[0].name.replace(".", "").isupper():
             home = initials.get(key[0].replace(".", ""))
+        if len(key) > 1 and organisation.intersection(key):
+            home = suffixes.get(key)  # "Security Council" and "UN Security Council"
         merged[home or key] += group
     return [_candidate(group) for group in merged.values() if group]
 
@@ -193,8 +216,21 @@ def _groups(tokens: Sequence[Sequence[Token]]) -> list[Candidate]:
     found: dict[str, list[Span]] = defaultdict(list)
     spread: dict[str, set[int]] = defaultdict(set)
     for index, sentence in enumerate(tokens):
-        for token in sentence:
-            if not token.capitalised and token.text in nouns:
+        for before, token, following in zip([None, *sentence], sentence, [*sentence[1:], None], strict=False):
+            if not token.capitalised and token.text in nouns and not _is_attributive(before, token, following):
                 found[token.text].append(token.span)
                 spread[token.text].add(index)
     return [Candidate(noun, (), tuple(spans), "group") for noun, spans in found.items() if len(spread[noun]) >= 2]
+
+
+def _is_attributive(before: Token | None, noun: Token, following: Token | None) -> bool:
+    """Whether a group noun only says of what kind the next noun is: the "military" of "military aid"."""
+    if before is not None and before.folded in {"the", "its", "their", "our"}:
+        return False
+    if following is None or following.capitalised or following.span.start - noun.span.end != 1:
+        return False
+    word = following.folded
+    verb = (
+        word in CUE_WORDS or word.endswith(("ed", "ing")) or (word.endswith("s") and not word.endswith(("ss", "ies")))
+    )
+    return noun.text in _ATTRIBUTIVE and not verb and word not in wordlists.words("function_words")

@@ -24,6 +24,8 @@ _JOINING: Final = frozenset("of de del da di van von der bin al el la".split())
 _ABBREVIATIONS: Final = frozenset("mr mrs ms dr sen rep gov gen lt col sgt capt rev prof st brig supt n s".split())
 _GENERATIONS: Final = frozenset("jr sr ii iii".split())
 _AFFILIATIONS: Final = frozenset("democrat republican democratic conservative labour justice".split())
+#: How a word with a hyphen ends that only describes the name after it: "Communist-ruled", "U.S.-led".
+_DESCRIBING: Final = ("ed", "led", "born", "style", "friendly", "based", "run")
 _DIRECTIONS: Final = frozenset(
     "eastern northern southern northeast northwest southeast southwest asian korean european african".split()
 )
@@ -177,6 +179,8 @@ def _name_of(text: str, run: Sequence[Token], before: Token | None, *, opens: bo
         else:
             break
         first += 1
+    while first + 1 < len(run) and _describes(run[first]):
+        first += 1
     name = run[first:]
     if not name:
         return
@@ -186,6 +190,11 @@ def _name_of(text: str, run: Sequence[Token], before: Token | None, *, opens: bo
         and name[0].span.start - before.span.end <= 2
     )
     yield from _split_title(text, name, sure=not (opens and len(name) == 1), role=before if is_role else None)
+
+
+def _describes(token: Token) -> bool:
+    _, hyphen, last = token.text.rpartition("-")
+    return bool(hyphen) and last.islower() and last.endswith(_DESCRIBING)
 
 
 def _run_end(text: str, tokens: Sequence[Token], start: int) -> int:

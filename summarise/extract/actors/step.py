@@ -27,7 +27,7 @@ from summarise.text import Span
 MOST_NAMES_ASKED: Final = 10
 
 _MAX_TOKENS: Final = 12
-_PASSAGE_CHARACTERS: Final = 300
+_PASSAGE_CHARACTERS: Final = 160
 _MEDIA_WORDS: Final = frozenset("times post tribune press news herald journal".split())
 
 AnsweredKind = Literal["person", "organisation", "group", "media", "place", "thing"]
@@ -64,11 +64,18 @@ async def _ask_kind(
 ) -> AnsweredKind | None:
     first = candidate.mentions[0]
     sentence = sentence_at(sentences, first.start) or first
-    start = max(sentence.start, first.start - _PASSAGE_CHARACTERS // 2)
-    passage = text[start : min(sentence.end, start + _PASSAGE_CHARACTERS)]
-    user = recipe.render("actors_user", passage=" ".join(passage.split()), name=candidate.name)
+    user = recipe.render("actors_user", passage=_around(text, first, sentence), name=candidate.name)
     answer, _ = await asker.try_ask(recipe.render("actors_system"), user, KindWord, _MAX_TOKENS)
     return answer.k if answer else None
+
+
+def _around(text: str, mention: Span, sentence: Span) -> str:
+    """The words of a sentence around a mention, white space folded."""
+    half = _PASSAGE_CHARACTERS // 2
+    start = sentence.start if mention.start - half <= sentence.start else text.find(" ", mention.start - half) + 1
+    start = min(start, mention.start)
+    end = sentence.end if mention.end + half >= sentence.end else text.rfind(" ", mention.end, mention.end + half)
+    return " ".join(text[start : max(end, mention.end)].split())
 
 
 def drafts(text: str, candidates: Sequence[Candidate], answered: Mapping[str, AnsweredKind]) -> list[ActorDraft]:

@@ -30,14 +30,16 @@ CLAIMANT_CHARS: Final = 80
 class Reading:
     """What the model said about one cue.
 
-    `claimant` is in the model's words. `decision` is the probability that the cue attributes something at all,
-    `wording` the geometric mean probability of the claimant's tokens; both in [0, 1], None without log-probabilities.
+    `claimant` is in the model's words, or in the text's where the reading is `settled`: then the form of the passage
+    said it and no model was asked. `decision` is the probability that the cue attributes something at all, `wording`
+    the geometric mean probability of the claimant's tokens; both in [0, 1], None without log-probabilities.
     """
 
     cue: Span
     claimant: str
     decision: float | None
     wording: float | None
+    settled: bool = False
 
 
 def shown(text: str, unit: Unit) -> str:

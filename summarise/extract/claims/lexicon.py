@@ -42,7 +42,7 @@ address claim dispute answer appeal attack call challenge champion characterize 
 continue add conclude counter cry dare defend demand detail determine discount discover discuss endorse estimate
 express fear favor favour figure forecast guess highlight identify intend invite judge learn maintain name notice
 offer outline phrase picture plan plead point portray press profile project protest publish question quote raise
-read reason reckon reference reflect refer regard relate repeat report request respond ruin sense shout sigh signal
+read reason reckon reference reflect refer regard repeat report request respond ruin sense shout sigh signal
 state support suppose surmise submit survey threaten trumpet trust value venture view voice volunteer vote text type
 hail blast slash rip back dub credit advertise bill brand compare deem depict liken diagnose warrant tell summarize
 summarise hammer hit press chronicle accept admit admire assume attribute believe preach
@@ -65,7 +65,7 @@ _NOUNS: Final = """
 accusation accusations admission allegation allegations announcement argument arguments assertion assertions
 assessment assurance assurances belief claim claims complaint complaints conclusion concern concerns condemnation
 contention conviction criticism criticisms declaration demand demands denial denials doubt doubts estimate estimates
-expectation expectations explanation fear fears forecast hope hopes implication indication insistence intention
+expectation expectations explanation fear fears forecast hope hopes implication insistence intention
 intentions notion opinion outlook outrage pledge prediction predictions prospect promise promises proposal question
 questions recommendation report reports request rumor rumors rumour rumours speculation statement suggestion
 suspicion testimony threat threats view views vow warning warnings worries attack attacks appeal calls call
@@ -77,7 +77,7 @@ _past = {form for verb in _NOUN_LIKE_VERBS for form in _forms(verb)[2:]}
 _present = {form for verb in _NOUN_LIKE_VERBS for form in _forms(verb)[:2]} | {"find", "finds", "found"}
 
 #: Lower-case words that can attribute wherever they stand.
-CUE_WORDS: Final[frozenset[str]] = frozenset(_plain | _past | set(_IRREGULAR))
+CUE_WORDS: Final[frozenset[str]] = frozenset(_plain | _past | set(_IRREGULAR)) - {"regarding"}
 #: Lower-case words that can attribute when "that" follows.
 CUE_BEFORE_CLAUSE: Final[frozenset[str]] = frozenset(_present) - CUE_WORDS
 #: Those of them that also count when "to" follows.
@@ -92,6 +92,10 @@ AUXILIARIES: Final[frozenset[str]] = frozenset(
     "has have had is are was were be been being do does did will would can could may might must should not also "
     "repeatedly publicly openly continually strongly sharply further largely still once never hasn't haven't "
     "didn't doesn't don't won't can't hasn’t haven’t didn’t doesn’t don’t won’t can’t".split()
+)
+#: Verbs that help others and never stand inside a noun phrase.
+AUXILIARY_VERBS: Final[frozenset[str]] = frozenset(
+    "is are was were be been being has have had will would can could may might must should do does did".split()
 )
 #: Cue words that make the claimant deny what follows.
 DENIALS: Final[frozenset[str]] = frozenset(
@@ -115,6 +119,8 @@ INVERTING: Final[frozenset[str]] = frozenset(
     "complains complained confirm confirms confirmed agree agrees agreed boast boasts boasted think thinks thought "
     "believe believes believed read reads".split()
 )
+#: Verbs that report a statement whatever stands beside them.
+SAYING: Final[frozenset[str]] = frozenset("say says said tell tells told".split())
 #: Words that open a noun phrase and belong to it.
 DETERMINERS: Final[frozenset[str]] = frozenset(
     "the a an his her its their our my this these some many most both".split()

@@ -40,6 +40,11 @@ _TITLES: Final = frozenset(
     "sir lord judge professor general captain king queen prince princess pope foreign defence defense former "
     "republican democratic nominee".split()
 )
+#: What somebody is who speaks without being named.
+_ROLES: Final = frozenset(
+    "spokesman spokeswoman spokesperson official lawyer attorney analyst expert professor adviser aide minister"
+    " resident witness officer doctor teacher".split()
+)
 #: Words in names of places and bodies, never in the name of a person.
 _NO_PERSON: Final = frozenset(
     "north south east west new united saudi sri san los las white house supreme national european central "
@@ -122,9 +127,9 @@ class Names:
         return name if is_person(name) else self.full(name) or self._persons.get(name)
 
     def can_be_person(self, name: str) -> bool:
-        """Whether a claimant may be one person: a person's name, or one capitalised word such as a surname."""
+        """Whether a claimant may be one person: a person's name, one word such as a surname, or "a spokesman for …"."""
         one_word = name.istitle() and " " not in name and name.lower() not in _NO_PERSON | _NOT_NAMES
-        return self.is_person(name) or (one_word and name not in self._others)
+        return self.is_person(name) or (one_word and name not in self._others) or _is_unnamed_person(name)
 
     def person_before(self, offset: int) -> str | None:
         """The nearest earlier name that is a person's, or is the last word of one."""
@@ -178,6 +183,12 @@ def resolved_name(surface: str, offset: int, names: Names, earlier: Sequence[Ear
     if word in COLLECTIVE:
         return next((spoken.name for spoken in reversed(recent) if not names.is_person(spoken.name)), surface)
     return names.full(surface) or surface
+
+
+def _is_unnamed_person(name: str) -> bool:
+    """Whether a description introduces one person: "a spokesman for the board"."""
+    first, *more = name.lower().split()
+    return first in {"a", "an"} and not _ROLES.isdisjoint(more)
 
 
 def is_person(name: str) -> bool:

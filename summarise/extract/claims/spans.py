@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from summarise.extract.claims.cues import is_denial, is_passive, is_source, is_telling
+from summarise.extract.claims.cues import is_denial, is_naming, is_passive, is_source, is_telling
+from summarise.extract.claims.lexicon import INVERTING, SAYING
 from summarise.extract.claims.units import Unit, words
 from summarise.text import Span
 
@@ -42,7 +43,8 @@ _SEEM: Final = re.compile(
     r"(?:seem|appear|expected|believed|reported|alleged|rumou?red|thought|known|understood)\w*(?: to)?$", re.IGNORECASE
 )
 _CONNECTIVE: Final = re.compile(
-    r"(?:(?:however|but|and|still|meanwhile|also|yet|moreover|overall|instead|for example|in addition|though)\b,?\s+)+",
+    r"(?:(?:however|but|and|still|meanwhile|also|yet|moreover|overall|instead|for example|in addition|additionally"
+    r"|furthermore|similarly|nevertheless|nonetheless|though)\b,?\s+)+",
     re.IGNORECASE,
 )
 _CLAUSE_BREAK: Final = re.compile(
@@ -56,9 +58,20 @@ _TAIL: Final = re.compile(
     re.DOTALL,
 )
 _JOINT: Final = re.compile(r"(?:,|,?\s+(?:and|but|or|as|while|which|who|because))\s*$")
+_REACTION: Final = re.compile(
+    r",?\s+(?:(?:has|have|had|also|already)\s+)*"
+    r"(?:drawn|drew|draws|sparked|prompted|met with|provoked|faced|received|attracted|caused|raised|won|earned)$"
+)
 _CLAUSE_MARKS: Final = (" that ", " to ", ", “", ', "', " how ", " why ")
 _CIRCUMSTANCE: Final = re.compile(r"\s+(?:in|on|to|at|during|after|before|through|via)\s")
 _RECIPIENT: Final = re.compile(r"to (?:the )?[A-Z][\w.’'-]*(?: [A-Z][\w.’'-]*)?")
+_COMPARISON: Final = re.compile(r"(?:Like|Unlike|As|Even)\b")
+#: Verbs that close a sentence as verbs of saying do: "The harvest will fail, farmers fear."
+_CLOSING_TOO: Final = frozenset(
+    "hope hopes hoped fear fears feared know knows knew guess guessed show shows showed".split()
+)
+#: Words between "dubbed by Tarvia" and the name in quotation marks: "as a".
+_NAMED_WITHIN: Final = 3
 _RELATIVES: Final = frozenset({"who", "whom", "which", "whose"})
 
 
@@ -129,6 +142,12 @@ def _direct(text: str, unit: Unit, attribution: Attribution, others: Sequence[At
     cue_starts = [other.cue.start for other in others]
     if before and _closes(text, before[-1], attribution, cue_starts):
         return (before[-1], *_resumed(text, before[-1], after, cue_starts))
+    if (
+        after
+        and is_naming(text, attribution.cue)
+        and _gap_words(text, attribution.end, after[0].start) <= _NAMED_WITHIN
+    ):
+        return (after[0],)
     if after and _opens(text, after[0], attribution, cue_starts):
         whole = _gap_words(text, after[0].end, unit.span.end) == 0 or len(after) > 1
         return tuple(after) if whole else (after[0],)
@@ -151,10 +170,15 @@ def _opens(text: str, quote: Span, attribution: Attribution, cue_starts: Sequenc
 
 
 def _resumed(text: str, quote: Span, after: Sequence[Span], cue_starts: Sequence[int]) -> list[Span]:
-    """The later quotations that carry an interrupted one on, up to the next attribution."""
+    """The later quotations that carry an interrupted one on, up to the next attribution.
+
+    One that was interrupted at a comma and goes on with a small letter does so whatever stands between: "“If that,”
+    Roe said, referring to the storm, “is all …”".
+    """
     group: list[Span] = []
     for following in after:
-        if any(quote.end <= start < following.start for start in cue_starts):
+        goes_on = text[quote.end - 2] in ",—" and text[following.start + 1 : following.start + 2].islower()
+        if not goes_on and any(quote.end <= start < following.start for start in cue_starts):
             break
         if text[following.start - 1].isspace() and text[following.start - 2] in ".,!?—–:":
             group.append(following)
@@ -206,9 +230,10 @@ def _is_tail(text: str, unit: Unit, attribution: Attribution) -> bool:
         return False
     if any(text[word.start : word.end].lower() in _RELATIVES for word in words(text, mark, attribution.cue.end)):
         return False
-    if _gap_words(text, unit.span.start, attribution.start) < 3 or text.endswith(
-        "ing", attribution.cue.start, attribution.cue.end
-    ):
+    verb = text[attribution.cue.start : attribution.cue.end].rpartition(" ")[2].lower()
+    if verb not in INVERTING | SAYING | _CLOSING_TOO or _gap_words(text, unit.span.start, attribution.start) < 3:
+        return False
+    if _gap_words(text, unit.span.start, mark) < 2 or _COMPARISON.match(text, unit.span.start, mark):
         return False
     end = attribution.end
     if text.find(" that ", end, min(unit.span.end, end + 100)) >= 0:
@@ -294,5 +319,11 @@ def _object_before(text: str, unit: Unit, attribution: Attribution) -> tuple[Spa
         comma = text.rfind(", ", unit.span.start, attribution.start)
         return (clean(text, comma + 1 if comma >= 0 else unit.span.start, unit.span.end),)
     if claimant and text[attribution.cue.end : claimant.start].split()[:1] in (["from"], ["by"]):
-        return (clean(text, _opening(text, unit), attribution.start),)
+        return (_without_verb(text, clean(text, _opening(text, unit), attribution.start)),)
     return ()
+
+
+def _without_verb(text: str, span: Span) -> Span:
+    """What something is said of, without the verb that says it met a reaction: "the visit has drawn"."""
+    match = _REACTION.search(text, span.start, span.end)
+    return clean(text, span.start, match.start()) if match else span
