@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from summarise.schemas.record import ActorKind, Polarity, StanceLabel
 
 Words = Annotated[str, Field(min_length=1, max_length=600)]
-Name = Annotated[str, Field(min_length=1, max_length=120)]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
 SentenceNumber = Annotated[int, Field(ge=1, description="number of the sentence it stands in")]
 
 
@@ -55,6 +55,21 @@ class SingleAnswer(_Row):
     claims: list[ClaimRow] = Field(max_length=40)
     stances: list[StanceRow] = Field(max_length=20)
     abstract: str = Field(min_length=1, max_length=900, description="two or three neutral sentences")
+
+
+class CopyRow(_Row):
+    """Words that were given as copied but do not stand in the document, copied again."""
+
+    n: int = Field(ge=1, description="number of the words in question")
+    s: int = Field(ge=0, description="number of the sentence that says it; 0 if none")
+    words: str = Field(max_length=600, description="copied from that sentence; empty if none says it")
+
+
+class SecondAnswer(_Row):
+    """What a second look at one document or chunk corrects."""
+
+    copies: list[CopyRow] = Field(max_length=60)
+    abstract: str = Field(max_length=900, description="the abstract corrected; empty if it was not in question")
 
 
 class AbstractAnswer(_Row):

@@ -1,6 +1,6 @@
 """Scoring records against documents that people have marked.
 
-Invariant: pure but for the two functions that read files. A gold document without a record counts as
+Invariant: pure. A gold document without a record counts as
 failed: its rows count as missed. Precision is only taken on layers that were marked.
 
 Source of the measures: content spans are matched one-to-one, greedily by falling character
@@ -16,13 +16,10 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
-from pathlib import Path, PurePath
-from typing import Annotated, Any, Literal, Self, TypeVar, get_args
+from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-
-from summarise.errors import UnreadableDocumentError
-from summarise.schemas import Claim, Record, Stance, StanceLabel
+from summarise.gold import GoldDocument, GoldStance
+from summarise.schemas import Claim, Record, Stance
 
 MATCH_FROM = 0.5
 """Smallest overlap that counts as a match, for intersection-over-union and for coverage alike."""
@@ -33,61 +30,6 @@ _WORD = re.compile(r"[a-z0-9]+")
 _FOREIGN_WORD = re.compile(r"\w+")
 
 Spans = Sequence[tuple[int, int]]
-
-
-class _GoldPart(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class GoldActor(_GoldPart):
-    """A marked actor; ``main`` ones are what recall is taken on."""
-
-    name: str
-    main: bool | None = None
-
-
-class GoldClaim(_GoldPart):
-    """A marked claim: its content's spans, and the claimant if it was marked."""
-
-    spans: Annotated[tuple[tuple[int, int], ...], Field(min_length=1)]
-    claimant: str | None = None
-
-
-class GoldStance(_GoldPart):
-    """A marked stance."""
-
-    holder: str
-    target: str
-    label: StanceLabel
-
-
-class GoldDocument(_GoldPart):
-    """One marked document. ``gold_layers`` says what was marked completely: claims, stances, actors."""
-
-    id: Annotated[str, Field(min_length=1)]
-    text: str
-    gold_layers: tuple[str, ...]
-    actors: tuple[GoldActor, ...] = ()
-    claims: tuple[GoldClaim, ...] = ()
-    stances: tuple[GoldStance, ...] = ()
-
-    @field_validator("actors", "claims", "stances", mode="before")
-    @classmethod
-    def _null_is_none_marked(cls, value: Any) -> Any:
-        return () if value is None else value
-
-    @model_validator(mode="after")
-    def _spans_lie_in_the_text(self) -> Self:
-        for number, claim in enumerate(self.claims, 1):
-            for start, end in claim.spans:
-                if not 0 <= start < end <= len(self.text):
-                    raise ValueError(f"claim {number}: no characters {start} to {end} in a text of {len(self.text)}")
-        return self
-
-    @property
-    def stem(self) -> str:
-        """The file name, without its ending, under which the document is summarised."""
-        return self.id.replace(":", "_").replace("/", "_")
 
 
 @dataclass(slots=True)
@@ -123,7 +65,8 @@ class Tally:
 @dataclass(slots=True)
 class Score:
     """All counts of one document or of many. ``claimant`` counts named claimants of covered claims, and
-    ``actors`` main actors: both have no predicted side."""
+    ``main_actors`` main actors: both have no predicted side. ``claimants`` counts claims that are found and
+    whose named claimant is the right one."""
 
     documents: int = 0
     failed: int = 0
@@ -131,9 +74,11 @@ class Score:
     claims: Tally = field(default_factory=Tally)
     covered: Tally = field(default_factory=Tally)
     claimant: Tally = field(default_factory=Tally)
+    claimants: Tally = field(default_factory=Tally)
     stances: Tally = field(default_factory=Tally)
     pairs: Tally = field(default_factory=Tally)
     actors: Tally = field(default_factory=Tally)
+    main_actors: Tally = field(default_factory=Tally)
     grounding: Counter[str] = field(default_factory=Counter)
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -160,71 +105,12 @@ class Score:
         return total
 
 
-def load_gold(path: Path) -> list[GoldDocument]:
-    """Read marked documents, one JSON object a line.
-
-    Raises:
-        UnreadableDocumentError: if the file cannot be read, holds no documents, a line is not a marked
-            document, or two would have the same file name.
-    """
-    documents: dict[str, GoldDocument] = {}
-    for number, document in _read_lines(path, GoldDocument, "a marked document; see docs/evaluation.md"):
-        if document.stem in documents:
-            raise UnreadableDocumentError(f"{path}, line {number}: a second document with this id; rename one of them")
-        documents[document.stem] = document
-    if not documents:
-        raise UnreadableDocumentError(f"{path}: holds no documents")
-    return list(documents.values())
-
-
-def load_records(path: Path) -> dict[str, Record]:
-    """Read records, one JSON object a line, by the stem of their source; of one document's, the last counts.
-
-    Raises:
-        UnreadableDocumentError: if the file cannot be read, a line is not a record, or the sources of two
-            documents have the same stem.
-    """
-    records: dict[str, Record] = {}
-    for number, record in _read_lines(path, Record, "a record; each stands on a line of its own"):
-        stem = PurePath(record.document.source).stem
-        if stem in records and records[stem].document.id != record.document.id:
-            raise UnreadableDocumentError(
-                f"{path}, line {number}: a second document whose file is named {stem}; keep one of them"
-            )
-        records[stem] = record
-    return records
-
-
-Row = TypeVar("Row", bound=BaseModel)
-
-
-def _read_lines(path: Path, model: type[Row], wanted: str) -> Iterator[tuple[int, Row]]:
-    """The rows of a JSON Lines file with their line numbers; blank lines are skipped."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UnreadableDocumentError(f"{path}: cannot be read as JSON Lines ({type(error).__name__})") from error
-    # Not splitlines: JSON strings may hold U+2028 and its like unescaped.
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            yield number, model.model_validate_json(line)
-        except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False)[0]
-            why = "is not JSON" if first["type"] == "json_invalid" else first["msg"].removeprefix("Value error, ")
-            problem = ": ".join(filter(None, (".".join(map(str, first["loc"])), why)))
-            raise UnreadableDocumentError(f"{path}, line {number}: {problem}; must be {wanted}") from None
-
-
 def score_document(gold: GoldDocument, record: Record | None) -> Score:
     """Count what one record got right of one marked document."""
     score = Score(documents=1, failed=int(record is None))
     _score_claims(gold, record, score)
     _score_stances(gold, record, score)
-    main = [actor.name for actor in gold.actors if actor.main and "actors" in gold.gold_layers]
-    names = [name for actor in (record.actors if record else ()) for name in (actor.name, *actor.aliases)]
-    score.actors.add(sum(any(names_match(one, name) for name in names) for one in main), len(main), 0)
+    _score_actors(gold, record, score)
     if record is None:
         score.cost_usd = 0.0
         return score
@@ -257,8 +143,11 @@ def as_figures(score: Score) -> dict[str, Any]:
         "completion_tokens": score.completion_tokens,
         "cost_usd": None if score.cost_usd is None else round(score.cost_usd, 6),
         "grounding": dict(sorted(score.grounding.items())),
+        "grounding_rates": {
+            name: round(count / score.grounding.total(), 3) for name, count in sorted(score.grounding.items())
+        },
     }
-    for name in ("claims", "covered", "stances", "pairs"):
+    for name in ("claims", "covered", "claimants", "stances", "pairs", "actors"):
         tally: Tally = getattr(score, name)
         if tally.gold:
             figures[name] = {
@@ -270,19 +159,28 @@ def as_figures(score: Score) -> dict[str, Any]:
             }
     if score.claimant.gold:
         figures["claimant"] = round(score.claimant.recall, 3)
-    if score.actors.gold:
-        figures["main_actor_recall"] = round(score.actors.recall, 3)
+    if score.main_actors.gold:
+        figures["main_actor_recall"] = round(score.main_actors.recall, 3)
     return figures
 
 
-Measure = Literal["claims", "claimant", "stances", "actors"]
-_RECALLS = frozenset({"claimant", "actors"})
-"""Measures without a predicted side: their figure is recall; that of the others is F1."""
+Measure = Literal[
+    "claims", "covered", "claimant", "claimants", "stances", "pairs", "actors", "main_actor_recall",
+    "seconds", "prompt_tokens", "completion_tokens",
+]  # fmt: skip
+_COUNTED: dict[Measure, str] = {
+    "claims": "f1", "covered": "f1", "claimants": "f1", "stances": "f1", "pairs": "f1", "actors": "f1",
+    "claimant": "recall", "main_actor_recall": "recall",
+}  # fmt: skip
+"""The figure of each measure of quality: recall where there is no predicted side."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One measure of two runs on the same documents: ``low`` to ``high`` holds 95 % of resampled differences."""
+    """One measure of two runs on the same documents: ``low`` to ``high`` holds 95 % of resampled differences.
+
+    What a run takes (seconds, tokens) is the mean of the documents that have a record in both.
+    """
 
     measure: Measure
     first: float
@@ -296,29 +194,42 @@ def compare(first: Sequence[Score], second: Sequence[Score], *, seed: int = 0) -
 
     A measure that one of the runs has nothing to be scored on is left out.
     """
-    draws = random.Random(seed)  # noqa: S311  # resampling, not secrets
-    count = len(first)
-    samples = [[draws.randrange(count) for _ in range(count)] for _ in range(BOOTSTRAP_SAMPLES)]
     differences = []
     for measure in get_args(Measure):
-        pairs = [(getattr(one, measure), getattr(other, measure)) for one, other in zip(first, second, strict=True)]
-        if not all(sum(pair[side].gold for pair in pairs) for side in (0, 1)):
-            continue
-        everything = [_figure(measure, [pair[side] for pair in pairs]) for side in (0, 1)]
+        pairs = list(zip(first, second, strict=True))
+        if measure in _COUNTED:
+            if not all(sum(_tally(measure, pair[side]).gold for pair in pairs) for side in (0, 1)):
+                continue
+        else:
+            pairs = [pair for pair in pairs if pair[0].seconds and pair[1].seconds]
+            if not pairs:
+                continue
+        draws = random.Random(seed)  # noqa: S311  # resampling, not secrets
+        samples = [[draws.randrange(len(pairs)) for _ in pairs] for _ in range(BOOTSTRAP_SAMPLES)]
+        sides = [[pair[side] for pair in pairs] for side in (0, 1)]
         resampled = sorted(
-            _figure(measure, [pairs[i][1] for i in sample]) - _figure(measure, [pairs[i][0] for i in sample])
+            _figure(measure, [sides[1][i] for i in sample]) - _figure(measure, [sides[0][i] for i in sample])
             for sample in samples
         )
         low, high = resampled[int(0.025 * BOOTSTRAP_SAMPLES)], resampled[int(0.975 * BOOTSTRAP_SAMPLES) - 1]
-        differences.append(Difference(measure, everything[0], everything[1], low, high))
+        differences.append(Difference(measure, _figure(measure, sides[0]), _figure(measure, sides[1]), low, high))
     return differences
 
 
-def _figure(measure: Measure, tallies: Sequence[Tally]) -> float:
+def _figure(measure: Measure, scores: Sequence[Score]) -> float:
+    if measure not in _COUNTED:
+        values = [sum(score.seconds) if measure == "seconds" else getattr(score, measure) for score in scores]
+        return float(sum(values) / len(values))
     joined = Tally()
-    for tally in tallies:
+    for score in scores:
+        tally = _tally(measure, score)
         joined.add(tally.hits, tally.gold, tally.predicted)
-    return joined.recall if measure in _RECALLS else joined.f1
+    return float(getattr(joined, _COUNTED[measure]))
+
+
+def _tally(measure: Measure, score: Score) -> Tally:
+    tally: Tally = score.main_actors if measure == "main_actor_recall" else getattr(score, measure)
+    return tally
 
 
 def names_match(one: str, other: str) -> bool:
@@ -368,12 +279,37 @@ def _score_claims(gold: GoldDocument, record: Record | None, score: Score) -> No
         [(e.start, e.end) for e in claim.evidence if e.start is not None and e.end is not None] for claim in claims
     ]
     marked = [claim.spans for claim in gold.claims]
-    score.claims.add(len(match(marked, found, overlap)), len(marked), len(found))
+    tight = match(marked, found, overlap)
+    score.claims.add(len(tight), len(marked), len(found))
+    scored = [_is_name(claim.claimant) for claim in gold.claims]
+    right = sum(names_match(gold.claims[i].claimant or "", claims[j].claimant.name) for i, j in tight if scored[i])
+    if any(scored):
+        unscored = sum(not scored[i] for i, _ in tight)
+        score.claimants.add(right, sum(scored), len(found) - unscored)
     covered = match(marked, found, coverage)
     score.covered.add(len(covered), len(marked), len(found))
-    named = [(gold.claims[i].claimant, claims[j].claimant.name) for i, j in covered]
-    named = [(who, name) for who, name in named if who and who.lower().strip() not in _PRONOUNS]
-    score.claimant.add(sum(names_match(who or "", name) for who, name in named), len(named), 0)
+    named = [(gold.claims[i].claimant or "", claims[j].claimant.name) for i, j in covered if scored[i]]
+    score.claimant.add(sum(names_match(who, name) for who, name in named), len(named), 0)
+
+
+def _is_name(claimant: str | None) -> bool:
+    return bool(claimant) and (claimant or "").lower().strip() not in _PRONOUNS
+
+
+def _score_actors(gold: GoldDocument, record: Record | None, score: Score) -> None:
+    if "actors" not in gold.gold_layers:
+        return
+    found = [(actor.name, *actor.aliases) for actor in (record.actors if record else ())]
+    main = [actor.name for actor in gold.actors if actor.main]
+    hits = sum(any(names_match(one, name) for names in found for name in names) for one in main)
+    score.main_actors.add(hits, len(main), 0)
+    if gold.actors:
+        left = list(found)
+        for actor in gold.actors:  # one-to-one, in the order they were marked
+            same = next((names for names in left if any(names_match(actor.name, name) for name in names)), None)
+            if same is not None:
+                left.remove(same)
+        score.actors.add(len(found) - len(left), len(gold.actors), len(found))
 
 
 def _score_stances(gold: GoldDocument, record: Record | None, score: Score) -> None:

@@ -10,9 +10,10 @@ The algorithm is seed and extend, as in sequence search (BLAST, Altschul et al. 
 1. Find the quote as it stands, then folded; occurrences that cut a word or a number are passed over.
 2. Otherwise take the rarest words of the quote as seeds, look them up in an inverted index of the
    text's words, and keep the few stretches where most seeds agree on one place.
-3. Align the quote to each stretch word by word and judge the difference (:mod:`summarise.alignment`).
+3. Align the quote to each stretch word by word (:mod:`summarise.alignment`) and judge the difference
+   (:mod:`summarise.judgement`).
 
-The threshold ``alignment.CLOSE`` was chosen with ``python bench/grounding/compare.py --sweep``. The
+The threshold ``judgement.CLOSE`` was chosen with ``python bench/grounding/compare.py --sweep``. The
 numbers below only bound the work: they are where ``tests/grounding_cases.jsonl`` loses no quote and 1 MB
 with 200 quotes takes less than a second of processor time (``pytest tests/test_grounding.py -k megabyte``).
 """
@@ -29,9 +30,10 @@ from functools import cached_property
 
 from rapidfuzz.distance import LCSseq
 
-from summarise.alignment import Verdict, judge
+from summarise.alignment import judge
+from summarise.judgement import Verdict
 from summarise.text import Folded, Span, extends_cluster, fold
-from summarise.wording import Item, Kind, Token, borne_out, read_items, read_tokens, token_pattern, unspaced
+from summarise.wording import Item, Kind, Token, borne_out, pointed, read_items, read_tokens, token_pattern, unspaced
 
 _SEEDS = 8  # rarest words of a quote that are looked up
 _HITS = 400  # places looked at per quote; commoner words need a neighbour that fits
@@ -215,10 +217,12 @@ def _joined(left: str, right: str) -> bool:
 
 
 def _cut_before(text: str, start: int) -> bool:
-    """Whether a number ("1,[000]", "40 [000]", "-[5]") or a negation ("non-[binding]") begins earlier."""
+    """Whether a number ("1,[000]", "40 [000]", "-[5]", ".[5]") or a negation ("non-[binding]") begins earlier."""
     before = text[max(0, start - 8) : start]
     if not text[start].isdecimal():
         return before[-1:] in ("-", "‐", "‑") and bool(_NEGATIVE_PREFIX.search(before))
+    if pointed(text, start):
+        return True
     if len(before) > 1 and before[-1] in ".,":
         return before[-2].isdecimal()
     if before[-1].isspace():

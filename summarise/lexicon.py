@@ -25,7 +25,7 @@ FUNCTION = frozenset(
     _words(
         "a an the this that these those and or of in on at as it its he him his she her hers they them"
         " their i me my we us our you your who whom whose which what there here then also so very just s"
-        " is are was were be been being am has have had having do does did done will would shall than"
+        " is are was were be been being am has have had having do does did done than"
         " when where while how both each such own mr mrs ms dr sir lord lady et la le de el der die das"
         " und"
     )
@@ -33,26 +33,46 @@ FUNCTION = frozenset(
 PERSONS = _groups(
     "i me my we us our", "you your", "he him his", "she her hers", "they them their",
 )  # fmt: skip
-ROLES = _groups("be is are was were been being am got", "by", "to", "from", "for", "against", "with")
+ROLES = _groups("be is are was were been being am got", "by", "to", "from", "for", "against", "with", "since", "during")
 NEGATORS = _groups(
     "not n't no never cannot", "none", "nobody", "nothing", "nowhere", "neither", "nor", "without",
     "hardly barely scarcely", "deny denies denied denying denial denials",
     "refuse refuses refused refusing refusal", "fail fails failed failing failure",
     "decline declines declined declining", "reject rejects rejected rejecting rejection",
     "lack lacks lacked lacking", "stop stops stopped stopping", "prevent prevents prevented preventing",
-    "avoid avoids avoided avoiding", "false", "untrue",
-    "不", "没 沒", "未", "无 無", "非", "否", "别", "莫", "ない", "לא", "אין", "ليس ليست", "لا", "لم", "لن",
+    "avoid avoids avoided avoiding", "false", "untrue", "cease ceases ceased ceasing",
+    "forget forgets forgot forgotten forgetting", "neglect neglects neglected neglecting",
+    "refrain refrains refrained refraining", "doubt doubts doubted doubting", "seldom rarely", "except",
+    "nicht", "nie niemals", "kein keine keinen keinem keiner keines", "pas", "jamais", "aucun aucune", "nunca jamás",
+    "ningún ninguno ninguna", "non", "mai", "nessun nessuno nessuna", "não", "nenhum nenhuma", "niet", "nooit", "geen",
+    "inte ikke", "aldrig aldri", "ingen", "değil",
+    "不", "没 沒", "未", "无 無", "非", "否", "别", "莫", "לא", "אין", "ليس ليست", "لا", "لم", "لن",
     "не", "нет", "ни", "нельзя", "नहीं", "न", "मत", "δεν", "όχι", "μην",
 )  # fmt: skip
 HEDGES = _groups(
-    "may might possibly perhaps maybe potentially possible", "can could", "should must ought",
+    "will would shall", "may might possibly perhaps maybe potentially possible", "can could", "should must ought",
     "alleged allegedly reportedly purported purportedly supposedly apparently", "if", "unless", "until",
     "almost nearly", "only", "all", "some", "most", "few", "many", "every", "any", "former", "acting", "fake",
+    "last past", "next coming", "previous",
     "proposed", "planned", "attempted", "half",
     "expect expects expected", "likely", "threaten threatens threatened", "promise promises promised",
     "hope hopes hoped", "want wants wanted", "try tries tried trying", "claim claims claimed",
     "believe believes believed", "suspect suspects suspected", "consider considers considered considering",
 )  # fmt: skip
+PHRASES = frozenset(
+    (
+        ("far", "from"), ("short", "of"), ("anything", "but"), ("all", "but"), ("rather", "than"), ("instead", "of"),
+        ("other", "than"), ("な", "い"), ("せ", "ん"), ("ไ", "ม"),
+    )
+)  # fmt: skip
+"""Pairs of tokens that deny as one: "far from certain"; kana and Thai are read sign by sign."""
+BOUNDS = frozenset(
+    _words(
+        "more less fewer least most over under above below about around roughly approximately some nearly almost up"
+        " exactly minimum maximum beyond within"
+    )
+)
+"""Words that, beside a number, say how the number is meant: "at least 30" is not "30"."""
 OPPOSITES = frozenset(
     tuple(pair.split("/"))
     for pair in _words(
@@ -73,8 +93,13 @@ OPPOSITES = frozenset(
         " with/without to/from inside/outside early/late earlier/later all/none always/never yes/no"
         " today/yesterday today/tomorrow yesterday/tomorrow day/night public/private national/foreign"
         " he/she him/her his/her husband/wife father/mother son/daughter brother/sister man/woman"
-        " men/women"
+        " men/women and/or"
     )
+)
+THAT_CLAUSE = frozenset(_words("that whether because if when while who whom which whose what why how where"))
+"""Words that open a clause of its own, whose subject is not that of the clause before."""
+AUXILIARIES = frozenset(
+    _words("is are was were be been has have had do does did will would shall can could may might must should")
 )
 NEGATIVE_PREFIXES = ("un", "in", "im", "il", "ir", "dis", "non", "anti", "mis", "de")
 REPORTING = frozenset(_words("say says said saying tell tells told state states stated add adds added note noted"))

@@ -30,6 +30,7 @@ from summarise.lexicon import (
     ONES,
     ORDINALS,
     PERSONS,
+    PHRASES,
     QUANTITIES,
     ROLES,
     SCALES,
@@ -45,7 +46,7 @@ from summarise.text import Folded
 
 
 class Kind(StrEnum):
-    """What an item is; all but ``word``, ``function`` and ``role`` must agree in a true quote."""
+    """What an item is; all but ``word``, ``function``, ``role`` and ``picture`` must agree in a true quote."""
 
     word = "word"
     function = "function"
@@ -55,10 +56,11 @@ class Kind(StrEnum):
     name = "name"
     negation = "negation"
     hedge = "hedge"
+    picture = "picture"
 
 
 GUARDS = frozenset({Kind.number, Kind.date, Kind.name, Kind.negation, Kind.hedge})
-_LIGHT = frozenset({Kind.function, Kind.role})
+_LIGHT = frozenset({Kind.function, Kind.role, Kind.picture})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class Item:
 
     @property
     def weight(self) -> float:
-        """How much the item counts in an alignment: function words a quarter."""
+        """How much the item counts in an alignment: function words and pictures a quarter."""
         return 0.25 if self.kind in _LIGHT else 1.0
 
 
@@ -101,16 +103,24 @@ _LISTS: tuple[tuple[Kind, Mapping[str, str]], ...] = (
 )
 _LISTED = {word: (kind, key) for kind, listed in reversed(_LISTS) for word, key in listed.items()}
 # Only these, or a digit, begin an item that may take more than one word.
-_LEADING = frozenset((*CURRENCIES, *ONES, *TENS, *SCALES, *MONTHS, *MONTH_SHORT, "a"))
+_LEADING = frozenset((*CURRENCIES, *ONES, *TENS, *SCALES, *MONTHS, *MONTH_SHORT, "a", *(first for first, _ in PHRASES)))
 _STOPS = frozenset(".!?:;")
 _LONGEST_NUMBER = 16  # digits and separators, or words; the precision of Decimal is 28 digits
 _UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _unspaced = re.compile(f"[{_UNSPACED}]")
+_PICTURES = r"\u2600-\u27bf\U0001f000-\U0001faff"
+_picture = re.compile(f"[{_PICTURES}]")
 
 
 def unspaced(character: str) -> bool:
     """Whether the character's script writes no space between words (Han, kana, Thai, Khmer ...)."""
     return bool(_unspaced.match(character))
+
+
+def pointed(text: str, start: int) -> bool:
+    """Whether a point that begins a decimal fraction stands before ``start``: " .[5]"."""
+    before = text[max(0, start - 2) : start]
+    return before[-1:] == "." and not (before[:-1].isalnum() or before[:-1] == ".")
 
 
 @lru_cache(maxsize=1)
@@ -129,12 +139,14 @@ def token_pattern() -> re.Pattern[str]:
                 ranges[-1][1] = point
             else:
                 ranges.append([point, point])
+    # Superscripts, fractions and circled digits, which folding keeps: "10²" is not "10".
+    figures = "".join(chr(point) for point in range(0xB2, 0x2500) if unicodedata.category(chr(point)) == "No")
     letter = "a-zA-Z" + "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in ranges)
     wide = r"[^\x00-\x7f]"
     return re.compile(
         rf"[a-z]{{2,}}+(?![a-zA-Z0-9']|{wide})|\d{{1,3}}(?: \d{{3}})+(?![.,]?\d)|\d+(?:[.,]\d+)*"
         rf"|(?:[a-z]\.)+[a-z]\b\.?|(?=[a-zA-Z]|{wide})[{letter}][{letter}0-9]*(?:'[{letter}]+)*"
-        rf"|[{_UNSPACED}]|[%$£€¥₹°]"
+        rf"|[{_UNSPACED}{_PICTURES}{figures}]|[%$£€¥₹°]"
     )
 
 
@@ -175,7 +187,7 @@ class _Reader:
         while self._at < len(self._tokens):
             token = self._tokens[self._at]
             leading = token.text in _LEADING or token.text[0].isdecimal()
-            if leading and (self._currency_first() or self._number() or self._month_first()):
+            if leading and (self._currency_first() or self._number() or self._month_first() or self._phrase()):
                 continue
             item = self._known.get(token.start)
             if item is None:
@@ -201,6 +213,8 @@ class _Reader:
         if value is None:
             return False
         first = self._tokens[self._at].start if start is None else start
+        if pointed(self._folded.text, self._tokens[self._at].start):
+            value = Decimal(f"0.{self._tokens[self._at].text}") if self._tokens[self._at].text.isdecimal() else value
         self._at += used
         if unit and self._text() == "m":
             value, self._at = value * 10**6, self._at + 1
@@ -232,6 +246,9 @@ class _Reader:
         if following in UNITS:
             self._at += 1
             return UNITS[following]
+        if (hour := following.replace(".", "")) in ("am", "pm"):
+            self._at += 1
+            return hour
         return ""
 
     def _month_first(self) -> bool:
@@ -253,6 +270,15 @@ class _Reader:
             if self._text() in ("st", "nd", "rd", "th"):
                 end, self._at = self._tokens[self._at].end, self._at + 1
         self._items.append(Item(key, Kind.date, token.start, end))
+        return True
+
+    def _phrase(self) -> bool:
+        first, second = self._text(), self._text(1)
+        if (first, second) not in PHRASES:
+            return False
+        start, end = self._tokens[self._at].start, self._tokens[self._at + 1].end
+        self._items.append(Item(f"{first} {second}", Kind.negation, start, end))
+        self._at += 2
         return True
 
     def _case(self, token: Token) -> tuple[bool, bool]:
@@ -278,9 +304,9 @@ def _classify(word: str) -> tuple[Kind, str]:
     """The kind and key of a single word, its capital left aside."""
     if word in _LISTED:
         return _LISTED[word]
-    if any(character.isdigit() for character in word):
+    if any(character.isdigit() or unicodedata.category(character) == "No" for character in word):
         return Kind.number, word
-    return Kind.word, word.replace(".", "")
+    return (Kind.picture if _picture.match(word) else Kind.word), word.replace(".", "")
 
 
 def _month(word: str) -> str | None:

@@ -12,9 +12,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from grounding_attacks import FIFTH, FOURTH
+
 CASES: list[dict[str, Any]] = []
 FALSE = {"negated", "number", "unit", "date", "name", "swapped", "opposite", "hedge", "role", "word", "made-up",
-         "inside", "empty", "elided-false", "stitched", "second-false", "third-false"}  # fmt: skip
+         "inside", "empty", "elided-false", "stitched", "second-false", "third-false", "fourth-false", "fifth-false"}  # fmt: skip
 
 
 def case(
@@ -761,6 +763,15 @@ def third() -> None:
     case("role", text, "two officers were treating burns", "not grounded")
 
 
+def attacks() -> None:
+    for number, texts in (("fourth", FOURTH), ("fifth", FIFTH)):
+        for text, false_quotes, true_quotes in texts:
+            for quote in false_quotes:
+                case(f"{number}-false", text, quote, "not grounded")
+            for quote, expected, passage in true_quotes:
+                case(f"{number}-true", text, quote, expected, passage)
+
+
 def main() -> None:
     for write in (
         stories,
@@ -777,6 +788,7 @@ def main() -> None:
         made_up,
         second,
         third,
+        attacks,
     ):
         write()
     target = Path(__file__).with_name("grounding_cases.jsonl")

@@ -34,12 +34,16 @@ ANSWER = completion(
         "claims": [
             {"s": 2, "who": "Ilvara Oskerin", "cue": "said", "says": "the harbour will close", "pol": "asserts"},
             {"s": 3, "who": "Marek Tolluin", "cue": "said", "says": "We fight", "pol": "asserts"},
-            {"s": 3, "who": "Marek Tolluin", "cue": "", "says": "an invented sentence", "pol": "asserts"},
         ],
         "stances": [{"s": 3, "holder": "Marek Tolluin", "target": "the plan", "label": "oppose", "words": "We fight"}],
         "abstract": "The harbour closes.",
     }
 )
+
+
+INVENTED = {"s": 3, "who": "Marek Tolluin", "cue": "", "says": "an invented sentence", "pol": "asserts"}
+LOOSE = completion({"actors": [], "claims": [INVENTED], "stances": [], "abstract": "The harbour closes."})
+NOTHING_MENDED = completion({"copies": [{"n": 1, "s": 0, "words": ""}], "abstract": ""})
 
 
 @pytest.fixture
@@ -68,10 +72,10 @@ def test_json_is_the_record_and_nothing_else(scripted_server: Start, article: Pa
         for evidence in claim.evidence:
             if evidence.start is not None:
                 assert TEXT[evidence.start : evidence.end] == evidence.quote
-    assert [claim.attribution for claim in record.claims] == ["reported", "direct", "reported"]
-    assert [claim.evidence[0].grounding for claim in record.claims] == ["exact", "exact", "ungrounded"]
+    assert [claim.attribution for claim in record.claims] == ["reported", "direct"]
+    assert [claim.evidence[0].grounding for claim in record.claims] == ["exact", "exact"]
     assert record.claims[0].claimant.actor == "a1"
-    assert [warning.code for warning in record.warnings] == ["evidence_ungrounded"]
+    assert record.warnings == []
     assert record.run.requests == 2
     assert record.run.cost_usd is None
     assert "reading" in err
@@ -82,17 +86,23 @@ def test_the_report_shows_claimant_quote_and_line(scripted_server: Start, articl
     out, err = capsys.readouterr()
     assert "Ilvara Oskerin asserts (reported)" in out
     assert "line 3: “the harbour will close”" in out
-    assert "not in the text: “an invented sentence”" in out
     assert "Marek Tolluin → the plan: oppose" in out
     assert "\x1b[" not in out
     assert err == ""
+
+
+def test_the_report_says_what_does_not_stand_in_the_text(scripted_server: Start, article: Path, capsys: Any) -> None:
+    assert run(scripted_server([PROBE, LOOSE, NOTHING_MENDED], play_all=True), article, "--quiet") == 0
+    out = capsys.readouterr().out
+    assert "not in the text: “an invented sentence”" in out
+    assert "evidence_ungrounded: 1 quotes" in out
 
 
 def test_control_characters_of_a_document_never_reach_the_terminal(
     scripted_server: Start, article: Path, capsys: Any
 ) -> None:
     article.write_text(TEXT.replace("We fight", "We \x1b[31mfight\u202e"), encoding="utf-8")
-    assert run(scripted_server([PROBE, ANSWER]), article) == 0
+    assert run(scripted_server([PROBE, ANSWER, NOTHING_MENDED]), article) == 0
     assert not {"\x1b", "\u202e"} & set(capsys.readouterr().out)
 
 
@@ -141,14 +151,14 @@ def test_a_full_disk_does_not_lose_what_was_paid_for(
 
 def test_a_long_document_is_read_in_chunks_and_joined(scripted_server: Start, tmp_path: Path, capsys: Any) -> None:
     path = tmp_path / "long.txt"
-    path.write_text(TEXT + "\nA line of nothing at all that goes on.\n" * 60, encoding="utf-8")
+    path.write_text(TEXT + "".join(f"\nThe {n} lines go on about nothing.\n" for n in range(60)), encoding="utf-8")
     server = scripted_server([PROBE, ANSWER, ANSWER, ANSWER, completion({"abstract": "Joined."})], play_all=True)
     options = ["--context-tokens", 1500, "--max-output-tokens", 400]
     assert run(server, path, "--json", *options) == 0
     record = Record.model_validate_json(capsys.readouterr().out)
     assert record.abstract == "Joined."
     assert len(record.actors) == 1
-    assert len(record.claims) == 3
+    assert len(record.claims) == 2
 
 
 @pytest.mark.parametrize(

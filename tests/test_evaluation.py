@@ -16,21 +16,20 @@ from summarise.schemas import Record
 from support.server import ScriptedServer, completion, invalid_key
 
 from summarise import errors
+from summarise.cli import evaluate
 from summarise.cli import main as cli
 from summarise.evaluation import (
-    GoldDocument,
     Score,
     as_figures,
     compare,
     coverage,
-    load_gold,
-    load_records,
     match,
     names_match,
     overlap,
     score_document,
     total,
 )
+from summarise.gold import GoldDocument, load_gold, load_records
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE_GOLD = ROOT / "examples" / "gold.jsonl"
@@ -261,9 +260,9 @@ def test_what_nobody_marked_costs_precision() -> None:
 @pytest.mark.parametrize("layer", ["claims", "stances", "actors"])
 def test_layers_that_were_not_marked_are_not_measured(layer: str) -> None:
     measures = {
-        "claims": {"claims", "covered", "claimant"},
+        "claims": {"claims", "covered", "claimant", "claimants"},
         "stances": {"stances", "pairs"},
-        "actors": {"main_actor_recall"},
+        "actors": {"actors", "main_actor_recall"},
     }
     gold = gold_document(gold_layers=[layer])
     shown = figures(gold, record_of(gold))
@@ -334,6 +333,33 @@ def test_main_actors_are_found_by_any_of_their_names() -> None:
     assert figures(gold, record)["main_actor_recall"] == 0.5
 
 
+def test_actors_are_matched_one_to_one() -> None:
+    gold = gold_document()
+    twice = record_of(gold).model_dump(by_alias=True)["actors"][:1] * 2
+    shown = figures(gold, record_of(gold, actors=twice))["actors"]
+    assert shown == {"precision": 0.5, "recall": 0.5, "f1": 0.5, "gold": 2, "predicted": 2}
+
+
+def test_a_claimant_counts_where_its_claim_is_found_too() -> None:
+    gold = gold_document()
+    right, wrong, wide = (
+        claim(TEXT, "Oskerin", [place(CLOSING)]),
+        claim(TEXT, "Oskerin", [place(STITCH_UP)]),
+        claim(TEXT, "Tolluin", [(0, len(TEXT))]),
+    )
+    shown = figures(gold, record_of(gold, claims=[right, wrong, wide]))["claimants"]
+    assert shown == {"precision": 0.333, "recall": 0.5, "f1": 0.4, "gold": 2, "predicted": 3}
+    unnamed = gold_document(claims=[{"claimant": "she", "spans": [place(CLOSING)]}, *gold.model_dump()["claims"][1:]])
+    shown = figures(unnamed, record_of(gold, claims=[right]))["claimants"]
+    assert (shown["gold"], shown["predicted"]) == (1, 0)  # what cannot be wrong cannot be right either
+
+
+def test_a_quote_that_was_re_wrapped_still_guards_its_span() -> None:
+    text = "She said the\nharbour will close."
+    marked = [{"claimant": None, "spans": [[9, 31]], "quote": "the harbour will close …"}]
+    assert gold_document(text=text, claims=marked).claims[0].spans == ((9, 31),)
+
+
 def test_offset_breaches_are_counted() -> None:
     gold = gold_document()
     shifted = claim(TEXT, "Oskerin", [place(CLOSING)])
@@ -388,7 +414,20 @@ def test_a_run_compared_with_itself_shows_no_difference() -> None:
 def test_a_measure_one_run_cannot_be_scored_on_is_not_compared() -> None:
     nothing_found, all_found = runs([0, 0]), runs([2, 2])
     for first, second in ((nothing_found, all_found), (all_found, nothing_found)):
-        assert [row.measure for row in compare(first, second)] == ["claims", "stances", "actors"]
+        measures = {row.measure for row in compare(first, second)}
+        assert "claimant" not in measures
+        assert measures >= {"claims", "claimants", "stances", "actors", "main_actor_recall", "seconds"}
+
+
+def test_what_runs_take_is_compared_on_the_documents_both_have() -> None:
+    gold = gold_document()
+    quick, slow = (score_document(gold, record_of(gold, run=run_info(seconds=seconds))) for seconds in (2.0, 5.0))
+    failed = score_document(gold, None)
+    rows = {row.measure: row for row in compare([slow, failed, slow], [quick, quick, failed])}
+    assert (rows["seconds"].first, rows["seconds"].second) == (5.0, 2.0)
+    assert (rows["seconds"].low, rows["seconds"].high) == (-3.0, -3.0)
+    assert rows["prompt_tokens"].first == rows["prompt_tokens"].second == 100.0
+    assert not {"seconds", "prompt_tokens"} & {row.measure for row in compare([failed], [quick])}
 
 
 # Files -------------------------------------------------------------------------------------------------------
@@ -432,6 +471,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
         (gold_row("x", claims=[{"spans": [[0, len(TEXT) + 1]]}]), "claim 1: no characters 0 to"),
         (gold_row("x", claims=[{"spans": [[0, 4]]}, {"spans": [[7, 7]]}]), "claim 2: no characters 7 to 7"),
         (gold_row("x", claims=[{"spans": []}]), "claims.0.spans"),
+        (gold_row("x", claims=[{"spans": [[1, 5]], "quote": "Mayo"}]), "its quote does not hold characters 1 to 5"),
         (gold_row("x", stances=[{"holder": "a", "target": "b", "label": "against"}]), "stances.0.label"),
         (gold_row("town-1"), "second document with this id"),
     ],
@@ -456,11 +496,16 @@ def test_what_is_not_a_record_is_said_with_its_line(tmp_path: Path, bad: str) ->
 
 def test_files_that_cannot_be_read_or_hold_nothing(tmp_path: Path) -> None:
     for load in (load_gold, load_records):
-        with pytest.raises(errors.UnreadableDocumentError, match="FileNotFoundError"):
+        with pytest.raises(errors.UnreadableDocumentError, match=r"missing.jsonl: no such file"):
             load(tmp_path / "missing.jsonl")
+        with pytest.raises(errors.UnreadableDocumentError, match="is a folder"):
+            load(tmp_path)
         binary = tmp_path / "binary.jsonl"
         binary.write_bytes(b"\xff\xfe\x00")
-        with pytest.raises(errors.UnreadableDocumentError, match="UnicodeDecodeError"):
+        with pytest.raises(errors.UnreadableDocumentError, match="is not JSON Lines"):
+            load(binary)
+        binary.write_bytes(b"SQLite format 3\0and more")
+        with pytest.raises(errors.UnreadableDocumentError, match="summarise export"):
             load(binary)
     with pytest.raises(errors.UnreadableDocumentError, match="holds no documents"):
         load_gold(write_lines(tmp_path / "empty.jsonl", ""))
@@ -511,7 +556,9 @@ def test_figures_are_printed_with_the_worst_documents(gold_path: Path, worse_pat
     assert "claims precision 1.0, recall 0.5, f1 0.667, gold 4, predicted 2" in lines
     assert "claimant 0.0" in lines
     assert "cost_usd unknown" in lines
-    assert "grounding exact 2" in lines
+    assert "grounding exact 2 (100.0%)" in lines
+    assert "claimants precision 0.0, recall 0.0, f1 0.0, gold 4, predicted 2" in lines
+    assert "actors precision 1.0, recall 0.5, f1 0.667, gold 4, predicted 2" in lines
     assert lines[-2:] == ["0.00 0.00 0.00 town-1 (failed)", "1.00 1.00 1.00 town-2"]
     assert err == ""
 
@@ -526,11 +573,13 @@ def test_json_holds_every_figure_and_those_of_every_document(gold_path: Path, wo
 
 def test_two_runs_are_compared(gold_path: Path, records_path: Path, worse_path: Path, capsys: Any) -> None:
     assert run(gold_path, "--records", records_path, "--against", worse_path) == 0
-    assert "claimant  1.000 against 0.000: +1.000" in capsys.readouterr().out
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["claimant", "1.000", "0.000", "+1.000", "(+1.000", "to", "+1.000)"] in lines
+    assert ["seconds", "1.5", "1.5", "+0.0", "(+0.0", "to", "+0.0)"] in lines
     assert run(gold_path, "--records", records_path, "--against", worse_path, "--json") == 0
     rows = {row["measure"]: row for row in json.loads(capsys.readouterr().out)["against"]}
-    assert rows.keys() == {"claims", "claimant", "stances", "actors"}
-    assert (rows["claims"]["this"], rows["actors"]["other"]) == (pytest.approx(1.0), 0.5)
+    assert rows.keys() >= {"claims", "claimant", "claimants", "stances", "pairs", "actors", "seconds", "prompt_tokens"}
+    assert (rows["claims"]["this"], rows["main_actor_recall"]["other"]) == (pytest.approx(1.0), 0.5)
     for row in rows.values():
         assert row["low"] <= row["difference"] <= row["high"]
 
@@ -603,6 +652,27 @@ def test_control_characters_of_an_id_never_reach_the_terminal(tmp_path: Path, ca
     assert "\x1b" not in out
 
 
+def test_a_layer_that_is_misspelt_is_said(tmp_path: Path, records_path: Path, capsys: Any) -> None:
+    gold = write_lines(tmp_path / "gold.jsonl", gold_row("town-1", gold_layers=["claim", "actors"]))
+    assert run(gold, "--records", records_path) == 0
+    out, err = capsys.readouterr()
+    assert "claims " not in out.partition("worst")[0]
+    assert "nothing is measured on the layer 'claim' (1 documents); layers are claims, stances, actors" in err
+
+
+def test_records_of_another_text_are_said(tmp_path: Path, records_path: Path, capsys: Any) -> None:
+    gold = write_lines(tmp_path / "gold.jsonl", gold_row("town-1", text=TEXT + " More."), gold_row("town-2"))
+    assert run(gold, "--records", records_path) == 0
+    assert "1 of 2 records were made from another text than the marked one, the first that of town-1" in (
+        capsys.readouterr().err
+    )
+
+
+def test_records_that_are_there_are_scored_without_a_model(gold_path: Path, records_path: Path, capsys: Any) -> None:
+    assert run(gold_path, "--records", records_path, "--model", "m", "--base-url", "http://x.test/v1") == 2
+    assert "leave out --model, --base-url" in capsys.readouterr().err
+
+
 PROBE = completion({"colour": "teal-7"})
 ANSWER = completion({"actors": [], "claims": [], "stances": [], "abstract": "The harbour closes."})
 
@@ -630,6 +700,25 @@ def test_records_are_kept_when_the_endpoint_gives_up(
     out, err = capsys.readouterr()
     assert out == ""
     assert f"1 of 2 records are kept in {kept}" in err
+    assert list(load_records(kept)) == ["town-1"]
+
+
+def test_records_are_kept_on_ctrl_c(
+    scripted_server: Start, gold_path: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = evaluate.summarise_document
+
+    async def interrupted(document: Any, *rest: Any, **more: Any) -> Record:
+        if document.source == "town-2.txt":
+            raise KeyboardInterrupt
+        return await asked(document, *rest, **more)
+
+    monkeypatch.setattr(evaluate, "summarise_document", interrupted)
+    kept = tmp_path / "kept.jsonl"
+    assert ask(scripted_server([PROBE, ANSWER]), gold_path, "-o", kept) == errors.EXIT_INTERRUPTED
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert f"interrupted; 1 of 2 records are kept in {kept}" in err
     assert list(load_records(kept)) == ["town-1"]
 
 

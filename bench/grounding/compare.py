@@ -25,7 +25,7 @@ from instructor import CitationMixin
 from langextract.core.data import Extraction  # type: ignore[import-not-found]  # only in the bench's venv
 from langextract.resolver import WordAligner  # type: ignore[import-not-found]
 
-from summarise import alignment
+from summarise import judgement
 from summarise.grounding import Grounder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -196,7 +196,7 @@ def sweep(cases: list[dict[str, Any]]) -> None:
     print("| CLOSE | True quotes found | True quotes missed | False quotes grounded | False quotes shown as conflict |")
     print("|---:|---:|---:|---:|---:|")
     for hundredths in range(50, 100, 5):
-        alignment.CLOSE = hundredths / 100
+        judgement.CLOSE = hundredths / 100
         found = [(case, Grounder(case["text"]).locate(case["quote"])) for case in cases]
         true = [located for case, located in found if not case["false"]]
         false = [located for case, located in found if case["false"]]

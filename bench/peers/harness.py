@@ -31,7 +31,7 @@ from counting import COUNTER
 from summarise.schemas import Record
 
 from summarise.documents import Document, from_text
-from summarise.evaluation import GoldDocument, load_gold
+from summarise.gold import GoldDocument, load_gold
 
 READY_SECONDS = 120.0
 """Longest wait for a worker to load its libraries."""

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from harness import Results, options_of, parser, run
 
-from summarise.evaluation import GoldDocument, Score, Tally, compare, load_gold, score_document, total
+from summarise.evaluation import Score, Tally, compare, score_document, total
+from summarise.gold import GoldDocument, load_gold
 
 BASELINE = "one_shot"
 _NONE = "–"
@@ -69,7 +70,7 @@ def cells_of(line: Line, baseline: Line) -> list[str]:
         _figure(score.claims, lambda tally: tally.f1),
         _figure(score.claimant, lambda tally: tally.recall),
         _figure(score.stances, lambda tally: tally.f1),
-        _figure(score.actors, lambda tally: tally.recall),
+        _figure(score.main_actors, lambda tally: tally.recall),
         _share(missing, evidence),
         _share(score.grounding["fuzzy"], evidence),
         str(evidence),

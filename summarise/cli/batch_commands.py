@@ -33,6 +33,7 @@ from summarise.cli.options import (
     ThreadsOption,
     TimeoutOption,
     VerboseOption,
+    settings_in,
 )
 from summarise.cli.routing import BATCH, TYPED
 
@@ -123,14 +124,9 @@ def batch(
     no_color: NoColorOption = False,
 ) -> None:
     """Summarise many documents into one results file, or go on."""
+    overrides = settings_in(locals())
     from summarise.cli.batch import BatchCommand, Showing, run_batch
 
-    overrides: dict[str, Any] = {
-        "model": model, "base_url": base_url, "strategy": strategy, "language": language,
-        "context_tokens": context_tokens, "max_output_tokens": max_output_tokens, "timeout": timeout,
-        "attempts": attempts, "reasks": reasks, "temperature": temperature, "seed": seed,
-        "threads": threads, "cache_dir": cache_dir,
-    }  # fmt: skip
     choices: dict[str, Any] = {
         "force": force, "retry_failed": retry_failed, "only_failed": only_failed, "limit": limit, "shuffle": shuffle,
         "max_cost": max_cost, "max_tokens": max_tokens, "max_documents": max_documents,

@@ -37,6 +37,7 @@ from summarise.cli.options import (
     ThreadsOption,
     TimeoutOption,
     VerboseOption,
+    settings_in,
 )
 from summarise.cli.routing import DOCUMENT, TYPED, command_for
 from summarise.errors import (
@@ -150,14 +151,9 @@ def document(
     no_color: NoColorOption = False,
 ) -> None:
     """Summarise one document: `summarise FILE`."""
+    overrides = settings_in(locals())
     from summarise.cli.document import DocumentCommand, run_document
 
-    overrides = {
-        "model": model, "base_url": base_url, "strategy": strategy, "language": language,
-        "context_tokens": context_tokens, "max_output_tokens": max_output_tokens, "timeout": timeout,
-        "attempts": attempts, "reasks": reasks, "temperature": temperature, "seed": seed,
-        "threads": threads, "cache_dir": cache_dir,
-    }  # fmt: skip
     run_document(
         DocumentCommand(
             file=file,
@@ -195,13 +191,22 @@ def evaluate(
     model: ModelOption = None,
     base_url: BaseUrlOption = None,
     strategy: StrategyOption = None,
+    language: LanguageOption = None,
+    context_tokens: ContextOption = None,
+    max_output_tokens: MaxOutputOption = None,
+    timeout: TimeoutOption = None,
+    attempts: AttemptsOption = None,
+    reasks: ReasksOption = None,
+    temperature: TemperatureOption = None,
+    seed: SeedOption = None,
+    threads: ThreadsOption = None,
     cache_dir: CacheOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Score a model on documents you have marked yourself."""
+    overrides = settings_in(locals())
     from summarise.cli.evaluate import EvaluateCommand, run_evaluate
 
-    overrides = {"model": model, "base_url": base_url, "strategy": strategy, "cache_dir": cache_dir}
     run_evaluate(
         EvaluateCommand(
             gold=gold,

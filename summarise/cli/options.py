@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -37,3 +38,13 @@ QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress an
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Say more while working.")]
 NoColorOption = Annotated[bool, typer.Option("--no-color", help="No colours (also: NO_COLOR).")]
 ResultsArgument = Annotated[Path, typer.Argument(metavar="RESULTS", help="A results file, from `summarise batch`.")]
+
+_SETTINGS = (
+    "model", "base_url", "strategy", "language", "context_tokens", "max_output_tokens", "timeout", "attempts",
+    "reasks", "temperature", "seed", "threads", "cache_dir",
+)  # fmt: skip
+
+
+def settings_in(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Of what a command was given (its ``locals()``), the settings: which model, and how it is asked."""
+    return {name: given[name] for name in _SETTINGS}

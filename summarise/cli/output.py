@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import errno
-import tempfile
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from summarise.errors import OutputExistsError, StorageError, UsageError
+from summarise.errors import OutputExistsError, UsageError
+from summarise.outfile import whole_file
 
 
 def check_output(path: Path | None, *, force: bool) -> None:
@@ -34,17 +34,7 @@ def write_output(path: Path, write: Callable[[IO[str]], None]) -> None:
     Raises:
         StorageError: if there is no space or no permission; ``path`` is as it was then.
     """
-    temporary: Path | None = None
-    try:
-        with tempfile.NamedTemporaryFile(
-            "w", dir=path.absolute().parent, prefix=".summarise-", delete=False, encoding="utf-8", newline="\n"
-        ) as stream:
-            temporary = Path(stream.name)
-            write(stream.file)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-        why = "no space left" if error.errno == errno.ENOSPC else error.strerror
-        raise StorageError(f"{path} could not be written ({why}); make room or choose another place") from error
+    with whole_file(path) as stream:
+        text = io.TextIOWrapper(stream, encoding="utf-8", newline="\n")
+        write(text)
+        text.detach()  # flushes; the stream is closed by its owner

@@ -11,7 +11,8 @@ non-empty; linear time (every pattern is fixed, and is tried on one line of boun
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from summarise.text import Lines, Span
@@ -169,6 +170,15 @@ def without(text: str, sentences: Iterable[Span], left_out: Iterable[Span]) -> t
         if len(span):
             kept.append(span)
     return tuple(kept)
+
+
+def boilerplate_notes(boilerplate: Sequence[Boilerplate]) -> list[tuple[str, str]]:
+    """The warning that counts it, as (code, message); none if there is none."""
+    if not boilerplate:
+        return []
+    reasons = Counter(found.reason for found in boilerplate)
+    words = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
+    return [("boilerplate_skipped", f"{len(boilerplate)} stretches were taken for boilerplate: {words}")]
 
 
 def _lines(text: str) -> Iterator[tuple[int, int]]:

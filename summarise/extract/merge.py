@@ -1,7 +1,8 @@
 """From a draft to the rows of a record: one entry per actor, ids, references, warnings.
 
 Invariant: pure and deterministic; nothing is dropped in silence. Every evidence with offsets is
-checked against the text once more, and what is not grounded is counted in a warning.
+checked against the text once more, and what is not grounded is counted in a warning. So is a row whose
+words have a number, date or name that its evidence does not bear out; the warning gives its id.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from functools import lru_cache
 from itertools import chain
 
 from summarise.extract.drafts import AUTHOR, ActorDraft, ClaimDraft, Draft, EvidenceDraft, StanceDraft
+from summarise.grounding import unsupported_facts
 from summarise.schemas import Actor, Claim, Evidence, Notice, Offsets, Ref, Stance
 from summarise.text import Span, fold
 
@@ -39,6 +41,8 @@ _TITLES = frozenset(
     ]
 )
 
+_IDS_SHOWN = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Rows:
@@ -61,7 +65,8 @@ def merge(text: str, draft: Draft) -> Rows:
     claims = [_claim(text, f"c{n}", claim, ids) for n, claim in enumerate(_unique(draft.claims), 1)]
     stances = [_stance(text, f"s{n}", stance, ids) for n, stance in enumerate(_merged_stances(draft.stances), 1)]
     rows = [_actor(f"a{n}", actor) for n, actor in enumerate(actors, 1)]
-    return Rows(rows, claims, stances, _warnings(draft, rows, claims, stances))
+    warnings = [*_warnings(draft, rows, claims, stances), *_unsupported(text, draft.actors, claims, stances)]
+    return Rows(rows, claims, stances, warnings)
 
 
 def mentions_of(text: str, names: Iterable[str]) -> tuple[Span, ...]:
@@ -262,3 +267,49 @@ def _warnings(
             Notice(code="actor_not_in_text", message=f"{len(absent)} actors' names do not stand in the text as given")
         )
     return warnings
+
+
+def _unsupported(
+    text: str, actors: Sequence[ActorDraft], claims: Sequence[Claim], stances: Sequence[Stance]
+) -> Iterator[Notice]:
+    """Rows that say more than their evidence, by id.
+
+    A name that stands for a pronoun of the sentence is no excess: claimants, holders and targets need only stand
+    somewhere in the text, as actors' names and aliases do that have mentions.
+    """
+    borne = {name for actor in actors if actor.mentions for name in (actor.name, *actor.aliases)}
+    refs = {row.id: [row.claimant.name] for row in claims} | {
+        row.id: [row.holder.name, row.target.name] for row in stances
+    }
+    names = {name for listed in refs.values() for name in listed} - borne - {AUTHOR}
+    absent = {name for name in names if name not in text and unsupported_facts(f", {name}", text)}
+    strange = [identity for identity, listed in refs.items() if absent & set(listed)]
+    if strange:
+        yield Notice(
+            code="name_not_in_text",
+            message=f"{len(strange)} rows have a claimant, holder or target whose name does not stand in the text: "
+            + _listed(strange),
+        )
+    excess = [claim.id for claim in claims if unsupported_facts(claim.text, _support(text, claim))]
+    if excess:
+        yield Notice(
+            code="claim_unsupported",
+            message=f"{len(excess)} claims have a number, date or name that is neither in their evidence nor in its "
+            f"sentence: {_listed(excess)}",
+        )
+
+
+def _support(text: str, claim: Claim) -> str:
+    """The words that a claim's text may use: its sentences and the text's own words of its evidence."""
+    pieces = [claim.claimant.name]
+    for evidence in claim.evidence:
+        if evidence.start is not None:
+            pieces.append(evidence.quote)
+        if evidence.sentence is not None:
+            pieces.append(text[evidence.sentence.start : evidence.sentence.end])
+    return "\n".join(pieces)
+
+
+def _listed(ids: Sequence[str]) -> str:
+    shown = ", ".join(ids[:_IDS_SHOWN])
+    return shown if len(ids) <= _IDS_SHOWN else f"{shown} and {len(ids) - _IDS_SHOWN} more"

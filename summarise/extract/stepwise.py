@@ -11,7 +11,6 @@ them do, the document has failed.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 from summarise.documents import Document
@@ -20,7 +19,7 @@ from summarise.extract.abstract import write_abstract
 from summarise.extract.actors.names import find_candidates
 from summarise.extract.actors.step import extract_actors, to_ask
 from summarise.extract.asking import Asker, Budget
-from summarise.extract.boilerplate import Boilerplate, find_boilerplate, without
+from summarise.extract.boilerplate import boilerplate_notes, find_boilerplate, without
 from summarise.extract.claims import FoundClaim, extract_claims, question_count
 from summarise.extract.claims.phrasing import sentence_of
 from summarise.extract.claims.spans import tight
@@ -70,7 +69,7 @@ class StepwiseStrategy:
             claims=tuple(claims),
             stances=tuple(_stance(text, stance) for stance in stances),
             warnings=(
-                *_boilerplate_note(boilerplate),
+                *boilerplate_notes(boilerplate),
                 *_unanswered_note(asker),
                 *notes,
             ),
@@ -107,14 +106,6 @@ def _stance(text: str, stance: FoundStance) -> StanceDraft:
         evidence=(evidence,),
         confidence=None if stance.probability is None else round(stance.probability, 3),
     )
-
-
-def _boilerplate_note(boilerplate: Sequence[Boilerplate]) -> list[tuple[str, str]]:
-    if not boilerplate:
-        return []
-    reasons = Counter(found.reason for found in boilerplate)
-    words = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
-    return [("boilerplate_skipped", f"{len(boilerplate)} stretches were taken for boilerplate: {words}")]
 
 
 def _unanswered_note(asker: Asker) -> list[tuple[str, str]]:

@@ -261,16 +261,6 @@ class UsageHistory:
     failed_completion_tokens: int = 0
 
     @property
-    def prompt_tokens_per_char(self) -> float:
-        """Mean over all characters."""
-        return self.prompt_tokens / max(1, self.chars)
-
-    @property
-    def completion_tokens_per_char(self) -> float:
-        """Mean over all characters."""
-        return self.completion_tokens / max(1, self.chars)
-
-    @property
     def seconds_per_document(self) -> float:
         """Mean wall time of one document, while others may have been under way."""
         return self.seconds / max(1, self.documents)

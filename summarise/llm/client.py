@@ -79,6 +79,14 @@ class Sampling:
     reasks: int
 
 
+def _plain(message: Any) -> Any:
+    """A re-ask shows the answer that was wrong, which may have copied a control token from the document."""
+    content = message.get("content") if isinstance(message, dict) else None
+    if not isinstance(content, str) or message["role"] == "system":
+        return message
+    return {**message, "content": as_plain_text(content)}
+
+
 class LanguageModel:
     """One model at one endpoint. Holds no state of a document; safe to share between documents."""
 
@@ -91,6 +99,11 @@ class LanguageModel:
     def endpoint(self) -> Endpoint:
         """Where the questions go."""
         return self.transport.endpoint
+
+    @property
+    def reasks(self) -> int:
+        """How often an answer that will not do is asked for again."""
+        return self._sampling.reasks
 
     def remembering(self, answers: Answers) -> LanguageModel:
         """The same model for one document, whose answers are kept in ``answers`` and taken from there."""
@@ -131,6 +144,7 @@ class LanguageModel:
         async def create(**asked: Any) -> ChatCompletion:
             if got:
                 self.transport.reasked(meter)
+                asked = {**asked, "messages": [_plain(message) for message in asked["messages"]]}
             got.append(await self._create(meter, asked) if got else first)
             return got[-1]
 

@@ -28,8 +28,6 @@ from summarise.llm.transport import Endpoint, Limits
 R = TypeVar("R")
 MARK_KEY = "summarise"
 TERMINAL = frozenset({"completed", "failed", "expired", "cancelled"})
-MOST_REQUESTS = 50_000
-"""The provider's limit of one batch."""
 MOST_BYTES = 100_000_000
 """Half of what OpenAI takes: what it took before, and what others take."""
 _TRANSFER_SECONDS = 1800.0
