@@ -169,6 +169,7 @@ def test_a_name_that_does_not_resolve(tmp_path, docs, output):
     settings = settings_for("http://nobody.invalid/v1", tmp_path, attempts=1)
     report = run_batch([docs], output, settings, give_up_seconds=0.5)
     assert (report.exit_code, states(output)) == (4, {})
+    assert "the host's name is not known" in (report.reason or "")
 
 
 def test_a_key_revoked_midway_stops_at_once(scripted_server, tmp_path, docs, output):
@@ -227,6 +228,17 @@ def test_a_document_the_endpoint_cannot_take_fails_alone(
     report = run_batch([docs], output, settings, give_up_seconds=5, concurrency=concurrency)
     assert (report.exit_code, report.totals.done) == (1, 11)
     assert states(output)["005.txt"] == ("failed", cause)
+
+
+def test_documents_a_server_cuts_in_silence_fail_at_once_and_are_not_paid_for_again(
+    scripted_server, tmp_path, docs, output
+):
+    """As servers do whose context was set too small: they read what fits and answer about that."""
+    write_documents(docs, [3, 8], sentences=150)
+    server = scripted_server(answering)  # which reports 11 tokens whatever it is sent
+    report = run_batch([docs], output, settings_for(server, tmp_path, context_tokens=65_536))
+    assert (report.exit_code, dict(report.failed_by_cause)) == (1, {"too_long": 2})
+    assert len(server.completions) == 12
 
 
 def test_documents_left_over_that_the_endpoint_cannot_take_fail(scripted_server, tmp_path, docs, output):

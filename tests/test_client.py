@@ -315,7 +315,7 @@ async def test_parameters_the_endpoint_rejects_are_dropped_and_remembered(script
 
 async def test_a_server_that_cuts_the_input_in_silence_is_found_out(scripted_server: Start) -> None:
     asking = Asking(scripted_server([completion(GOOD, usage=(50, 7))]))
-    with pytest.raises(errors.EndpointUnavailableError, match="cut the input"):
+    with pytest.raises(errors.ContextOverflowError, match="cut the input"):
         await asking.ask(Question("Answer.", "word " * 2000, 64))
     assert asking.meter.prompt_tokens == 50
 

@@ -21,7 +21,7 @@ import tenacity
 from openai.types.chat import ChatCompletion
 from pydantic import ValidationError
 
-from summarise.errors import EndpointUnavailableError, RateLimitError, RefusedError, SummariseError
+from summarise.errors import ContextOverflowError, RateLimitError, RefusedError, SummariseError
 from summarise.llm import faults
 from summarise.llm.capability import Capability
 from summarise.llm.pacing import NO_PACE, Pace, PauseTooLongError, retry_after
@@ -220,9 +220,9 @@ class Transport:
         sent = sum(len(message.get("content") or "") for message in request["messages"])
         billed = completion.usage.prompt_tokens if completion.usage else 0
         if billed and max(_CUT_INPUT_FROM, billed * _CUT_INPUT_FACTOR) < sent:
-            raise EndpointUnavailableError(
+            raise ContextOverflowError(
                 f"{self.endpoint.base_url} cut the input: {sent} characters were sent, {billed} tokens read; "
-                "raise the server's context length"
+                "raise the server's context length, or set --context-tokens to it"
             )
         choice.message.content = without_thinking(choice.message.content or "")
         return completion
