@@ -188,6 +188,41 @@ async def test_what_no_retry_mends_is_said_at_once(
     assert asking.slept == []
 
 
+async def test_the_servers_first_words_are_in_the_message(scripted_server: Start) -> None:
+    words = "Unsupported value: 'response_format' is not\navailable\x1b[31m " + "in this region " * 20
+    asking = Asking(scripted_server([status(400, body={"error": {"message": words}})]))
+    with pytest.raises(errors.ConfigurationError) as caught:
+        await asking.ask()
+    said = str(caught.value).partition("“")[2].partition("”")[0]
+    assert said.startswith("Unsupported value: 'response_format' is not available[31m in this region")
+    assert said.endswith(" …")
+    assert len(said) < 125
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "The prompt 'The harbour-master Ilse Brannt resigned' is against our policy",
+        "blocked: ILSE  BRANNT RESIGNED",
+        "Ilse Brannt re",
+    ],
+)
+async def test_a_server_that_repeats_the_document_is_not_quoted(scripted_server: Start, words: str) -> None:
+    asking = Asking(scripted_server([status(400, body={"error": {"message": words}})]))
+    with pytest.raises(errors.ConfigurationError) as caught:
+        await asking.ask(Question("Answer.", "News\nThe harbour-master Ilse\nBrannt resigned on Monday.", 64))
+    assert "“" not in str(caught.value)
+    assert "brannt" not in str(caught.value).lower()
+
+
+async def test_what_is_said_about_a_key_is_not_quoted(scripted_server: Start) -> None:
+    body = {"error": {"message": "Incorrect API key provided: sk-te**st."}}
+    asking = Asking(scripted_server([status(401, body=body)]))
+    with pytest.raises(errors.AuthenticationError) as caught:
+        await asking.ask()
+    assert "sk-" not in str(caught.value)
+
+
 async def test_llama_cpps_overflow_says_how_much_fits(scripted_server: Start) -> None:
     asking = Asking(scripted_server([context_length_exceeded("llama.cpp")]))
     with pytest.raises(errors.ContextOverflowError, match="12030 tokens asked, 8192 fit"):

@@ -157,7 +157,7 @@ async def test_a_pause_is_kept_by_everybody_and_ends_spread() -> None:
     clock = Clock()
     pace = paced(clock, concurrency=10)
     hear(pace, 429, retry_after="5")
-    assert pace.paused_seconds == 5
+    assert pace.paused_seconds == pace.limited_seconds == 5
     assert pace.paused_until == 1005
     times = await send_at(pace, clock, 5)
     assert times[0] == 1005
@@ -193,7 +193,11 @@ async def test_remaining_requests_are_not_overdrawn() -> None:
     clock = Clock()
     pace = paced(clock)
     hear(pace, 200, x_ratelimit_remaining_requests="2", x_ratelimit_reset_requests="6m0s")
-    assert await send_at(pace, clock, 3) == [1000, 1000, 1360]
+    assert pace.limited_seconds == 0
+    assert await send_at(pace, clock, 2) == [1000, 1000]
+    assert pace.limited_seconds == 360
+    assert await send_at(pace, clock, 1) == [1360]
+    assert pace.limited_seconds == 0
 
 
 async def test_remaining_tokens_are_not_overdrawn() -> None:

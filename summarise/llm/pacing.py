@@ -284,6 +284,12 @@ class Pace:
         """How long the shared pause still lasts; 0 if there is none."""
         return max(0.0, self._paused_until - self._clock())
 
+    @property
+    def limited_seconds(self) -> float:
+        """How long the endpoint lets nobody send: the shared pause, or a budget of its own that is used up."""
+        used_up = [remainder.until for remainder in self._said.left.values() if remainder.left < 1]
+        return max(0.0, max([self._paused_until, *used_up]) - self._clock())
+
     @asynccontextmanager
     async def turn(self, tokens: int, *, patience: float = math.inf) -> AsyncIterator[Turn]:
         """A place in flight for one try of one request of about ``tokens`` tokens, waited for.

@@ -129,14 +129,14 @@ class Transport:
             except openai.APIStatusError as error:
                 refused = faults.rejected_parameter(error, capability.droppable(request))
                 if refused is None:
-                    raise self._translated(error) from error
+                    raise self._translated(error, request) from error
                 capability.learn_rejected(refused)
             except PauseTooLongError as error:
                 raise RateLimitError(
                     f"{self.endpoint.base_url} asks to wait {error.seconds:.0f} s (HTTP 429); run again later"
                 ) from error
             except (openai.OpenAIError, TimeoutError, json.JSONDecodeError) as error:
-                raise self._translated(error) from error
+                raise self._translated(error, request) from error
             else:
                 checked = self._checked(completion, request, meter)
                 await self.pace.give_way()
@@ -227,9 +227,13 @@ class Transport:
         choice.message.content = without_thinking(choice.message.content or "")
         return completion
 
-    def _translated(self, error: Exception) -> SummariseError:
+    def _translated(self, error: Exception, request: Mapping[str, Any] | None = None) -> SummariseError:
         return faults.translate(
-            error, base_url=self.endpoint.base_url, model=self.endpoint.model, seconds=self.limits.timeout
+            error,
+            base_url=self.endpoint.base_url,
+            model=self.endpoint.model,
+            seconds=self.limits.timeout,
+            request=request,
         )
 
 
