@@ -135,7 +135,7 @@ class DeferredTransport(Transport):
         await asyncio.get_running_loop().create_future()
         raise AssertionError("nobody answers a request that waits")
 
-    def _translated(self, error: Exception, request: Mapping[str, Any]) -> SummariseError:
+    def _translated(self, error: Exception, request: Mapping[str, Any] | None = None) -> SummariseError:
         return faults.translate(
             error,
             base_url=self.endpoint.base_url,
