@@ -14,6 +14,7 @@ from instructor.core.exceptions import InstructorRetryException
 from pydantic import BaseModel, Field, create_model
 from support.server import (
     ScriptedServer,
+    Step,
     completion,
     completion_body,
     content_filter,
@@ -197,6 +198,19 @@ async def test_the_servers_first_words_are_in_the_message(scripted_server: Start
     assert said.startswith("Unsupported value: 'response_format' is not available[31m in this region")
     assert said.endswith(" …")
     assert len(said) < 125
+
+
+@pytest.mark.parametrize("body", [{"error": "seed is not known"}, {"detail": "seed is not known"}])
+async def test_servers_that_put_their_words_elsewhere_are_quoted_too(scripted_server: Start, body: object) -> None:
+    asking = Asking(scripted_server([status(418, body=body)]))
+    with pytest.raises(errors.ConfigurationError, match="HTTP 418: “seed is not known”"):
+        await asking.ask()
+
+
+async def test_a_proxys_page_is_not_quoted(scripted_server: Start) -> None:
+    page = Step("page", lambda exchange: exchange.send(418, b"<html>teapot</html>", content_type="text/html"))
+    with pytest.raises(errors.ConfigurationError, match=r"\(HTTP 418\)"):
+        await Asking(scripted_server([page])).ask()
 
 
 @pytest.mark.parametrize(

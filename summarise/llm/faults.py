@@ -109,8 +109,10 @@ def translate(
 
 def first_words(error: openai.APIStatusError, request: Mapping[str, Any]) -> str:
     """The first words of the server's message on one line; none if they repeat the request's text or may have a key."""
-    message = _body(error).get("message")
-    if not isinstance(message, str) or error.status_code in {401, 403}:
+    body = _body(error)
+    # OpenAI and those who follow it; FastAPI's servers; Ollama, whose error is a text, as are pages of proxies.
+    message = next((found for found in (body.get("message"), body.get("detail"), error.body) if found), None)
+    if not isinstance(message, str) or message.startswith("<") or error.status_code in {401, 403}:
         return ""
     words = "".join(character for character in " ".join(message.split()) if character.isprintable())
     if len(words) > _SAID_CHARACTERS:
