@@ -22,10 +22,12 @@ from summarise.extract.stances import (
     MOST_ASKED,
     FoundStance,
     Pair,
+    Place,
     StanceWord,
     coordinated,
     decided,
     extract_stances,
+    opposed,
     pairs_to_ask,
     things,
 )
@@ -102,6 +104,24 @@ def test_a_claim_speaks_more_for_a_pair_than_a_shared_sentence() -> None:
     assert len(pairs) <= MOST_ASKED
 
 
+def test_where_something_happens_is_no_side() -> None:
+    text = "Ina Vale praised the war in Ostria. Ina Vale met Tarvia-backed rebels. Ina Vale thanked Sunland."
+    countries = [
+        ActorDraft(name, "country", mentions=mentions_of(text, [name])) for name in ("Ostria", "Tarvia", "Sunland")
+    ]
+    pairs = pairs_to_ask(text, cut_sentences(text), [actor("Ina Vale", text), *countries], [])
+    assert {name for group in pairs for pair in group for name in (pair.holder, pair.target)} == {"Ina Vale", "Sunland"}
+
+
+def test_nobody_is_asked_about_for_the_country_he_speaks_for() -> None:
+    text = "Tom Reck praised Denmark. Tom Reck praised Norway."
+    reck = ActorDraft("Tom Reck", "person", "Danish president", mentions=mentions_of(text, ["Tom Reck"]))
+    countries = [ActorDraft(name, "country", mentions=mentions_of(text, [name])) for name in ("Denmark", "Norway")]
+    pairs = pairs_to_ask(text, cut_sentences(text), [reck, *countries], [])
+    assert {(pair.holder, pair.target) for group in pairs for pair in group} >= {("Tom Reck", "Norway")}
+    assert not any({pair.holder, pair.target} == {"Tom Reck", "Denmark"} for group in pairs for pair in group)
+
+
 def test_names_side_by_side_are_asked_about_once() -> None:
     text = "Tom Reck praised Ina Vale and Mayor Eva Sand. The rain stopped."
     actors = [actor(name, text) for name in ("Tom Reck", "Ina Vale", "Eva Sand")]
@@ -139,7 +159,7 @@ def test_whoever_is_quoted_is_asked_about_for_what_the_document_is_about() -> No
     actors = [actor("Ina Vale", text), actor("Tom Reck", text), bank]
     (first, *rest) = (pair for (pair,) in pairs_to_ask(text, cut_sentences(text), actors, [said]))
     assert (first.holder, first.target) == ("Tom Reck", "Ina Vale")
-    assert first.places[0][3].of(text) == "It is a shame"
+    assert first.best.evidence.of(text) == "It is a shame"
     assert all(pair.holder != "Norrland Bank" for pair in rest), "who reports holds no stance"
 
 
@@ -151,7 +171,7 @@ def word(label: str, sure: float) -> list[Token]:
 
 def pair() -> Pair:
     made = Pair("A", "B")
-    made.add("claim", Span(0, 10), Span(2, 5))
+    made.add(Place(0, 0, Span(0, 10), Span(2, 5)))
     return made
 
 
@@ -163,7 +183,31 @@ def test_how_sure_falls_with_rank_and_rises_with_the_words_probability() -> None
     assert first.probability is not None and second.probability is not None and unsure.probability is not None
     assert first.probability > second.probability
     assert first.probability > unsure.probability
-    assert decided(pair(), 9, StanceWord(a="oppose"), word("oppose", 0.51)) is None
+    assert decided(pair(), 30, StanceWord(a="oppose"), word("oppose", 0.51)) is None
+
+
+@pytest.mark.parametrize(
+    ("before", "turns"),
+    [
+        ("vowed to resist the new ", True),
+        ("voted against the ", True),
+        ("announced plans to counter U.S.-led ", True),
+        ("did not vote against the ", False),
+        ("welcomed the ", False),
+        ("resisted every call of the last ten years to end the ", False),
+    ],
+)
+def test_words_that_turn_against_what_follows(before: str, turns: bool) -> None:
+    assert opposed(before, Span(0, len(before))) is turns
+
+
+def test_a_target_behind_such_a_word_is_opposed_unless_the_answer_is_firm() -> None:
+    against = Pair("A", "B")
+    against.add(Place(0, 0, Span(0, 10), Span(2, 5), against=True))
+    hesitant = decided(against, 0, StanceWord(a="support"), word("support", 0.9))
+    assert hesitant is not None and hesitant.label == "oppose"
+    firm = decided(against, 0, StanceWord(a="support"), word("support", 0.9999))
+    assert firm is not None and firm.label == "support"
 
 
 def test_a_hesitant_support_counts_as_oppose() -> None:

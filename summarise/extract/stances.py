@@ -15,7 +15,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -25,6 +25,8 @@ from summarise.extract.actors.matching import same_name
 from summarise.extract.asking import Asker, Token, all_of
 from summarise.extract.claims import FoundClaim
 from summarise.extract.claims.lexicon import CUE_WORDS
+from summarise.extract.claims.phrasing import sentence_of
+from summarise.extract.claims.spans import tight
 from summarise.extract.drafts import ActorDraft, sentence_at
 from summarise.prompts import Recipe
 from summarise.text import Span
@@ -32,16 +34,19 @@ from summarise.text import Span
 MOST_ASKED: Final = 7
 """Pairs asked about in one document, about 50 prompt tokens and 6 answer tokens each; of later pairs hardly one in
 ten is right (docs/quality.md)."""
-LEAST_SURE: Final = 0.18
-"""Stances less probable than this are left out (docs/quality.md: F1 is flat from 0 to 0.2, precision rises)."""
-TOWARDS_OPPOSE: Final = 0.5
+LEAST_SURE: Final = 0.15
+"""Stances less probable than this are left out (docs/quality.md: F1 is flat from 0.12 to 0.2, precision rises)."""
+TOWARDS_OPPOSE: Final = 1.0
 """Added to the log-odds of "oppose" against "support": the model says "support" of half of the marked opponents."""
-INTERCEPT: Final = -0.67
-RANK: Final = -0.70
-WORD: Final = 0.39
-"""Logistic mapping of a pair's rank (log of 1, 2, …) and of the label's log-odds to the probability that people mark
-this stance; fitted on 24 SEESAW articles. Fitted on half of them and tested on the other half, in four ways, its
-calibration error was 0.08 on average, 0.11 at worst."""
+AGAINST: Final = 3.0
+"""Added likewise where the target follows a word such as "against" (a choice: it outweighs all but a firm answer)."""
+INTERCEPT: Final = -1.39
+RANK: Final = -0.65
+WORD: Final = 0.31
+SAID: Final = 0.96
+"""Logistic mapping of a pair's rank (log of 1, 2, …), of the label's log-odds and of whether the holder's own claim
+names the target, to the probability that people mark this stance; fitted on 24 SEESAW articles. Fitted on half of them
+and tested on the other half, eight times, its calibration error was 0.08 on average, 0.12 at worst."""
 MOST_ODDS: Final = 4.6
 PASSAGE_CHARACTERS: Final = 400
 SIDE_BY_SIDE: Final = 200
@@ -54,6 +59,10 @@ MAIN_TARGETS: Final = 2
 
 _WEIGHTS: Final = {"about": 3.0, "claim": 2.0, "subject": 1.0, "object": 0.4}
 _SHOWN_FIRST: Final = ("claim", "subject", "about", "object")
+_PLACES: Final = frozenset({"country", "other"})
+_LOCATIVES: Final = frozenset("in at near outside inside across throughout around".split())
+_LONGEST_LOCATIVE: Final = 12
+_SAID: Final = _SHOWN_FIRST.index("claim")
 _ABOUT: Final = _SHOWN_FIRST.index("about")
 _NO_HOLDERS: Final = frozenset({"media", "other"})
 """Kinds that report or lie somewhere and seldom take sides."""
@@ -61,6 +70,11 @@ _MAX_TOKENS: Final = 12
 _LEAST_MASS: Final = 1e-3
 _WORD = re.compile(r"[^\W\d_]+")
 _JOINING: Final = frozenset("and or of the for".split())
+_AGAINST: Final = tuple(
+    "against counter resist oppos condemn denounc reject combat fight defy criticiz criticis".split()
+)
+_AGAINST_WITHIN: Final = 4
+_NEGATIONS: Final = frozenset("not no never nor without neither didn don doesn won couldn refused".split())
 _LEAST_LETTERS: Final = 5
 _BEFORE_VERBS: Final = frozenset("to will would can could may might must should he she they we i you who not".split())
 _LEAST_MENTIONS: Final = 3
@@ -77,27 +91,48 @@ class StanceWord(BaseModel):
     a: Answer
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where two are brought together, best first: the kind's place in :data:`_SHOWN_FIRST`, how far apart they stand,
+    the sentence, the words that are evidence, what the model is shown (empty: the sentence), and whether the target
+    follows a word such as "against"."""
+
+    kind: int
+    apart: int
+    sentence: Span
+    evidence: Span
+    shown: str = ""
+    against: bool = False
+
+
 @dataclass(slots=True)
 class Pair:
-    """A holder and a target, the sentences that bring them together, best first, and how much speaks for asking."""
+    """A holder and a target, the places that bring them together, and how much speaks for asking about them."""
 
     holder: str
     target: str
     weight: float = 0.0
-    places: list[tuple[int, int, Span, Span]] = field(default_factory=list)
+    places: list[Place] = field(default_factory=list)
 
-    def add(self, kind: str, sentence: Span, evidence: Span, *, apart: int = 0) -> None:
-        """Note one more sentence that brings the two together; a second of its kind counts a half, a third a third."""
-        order = _SHOWN_FIRST.index(kind)
-        seen = sum(place[0] == order for place in self.places)
-        self.weight += _WEIGHTS[kind] / (seen + 1)
-        self.places.append((order, apart, sentence, evidence))
+    def add(self, place: Place) -> None:
+        """Note one more place that brings the two together; a second of its kind counts a half, a third a third."""
+        seen = sum(known.kind == place.kind for known in self.places)
+        self.weight += _WEIGHTS[_SHOWN_FIRST[place.kind]] / (seen + 1)
+        self.places.append(place)
 
-    def sentences(self) -> list[Span]:
-        """The sentence to show; a second one, in the order of the text, where the first does not name the target."""
-        ranked = sorted(self.places)
-        best = dict.fromkeys(sentence for _, _, sentence, _ in ranked)
-        return sorted(list(best)[: 2 if ranked[0][0] == _ABOUT else 1])
+    @property
+    def best(self) -> Place:
+        """The place that says most."""
+        return min(self.places)
+
+    def passage(self, text: str) -> str:
+        """What to show: the best place; a second one, in the order of the text, where it does not name the target."""
+        chosen: dict[Span, Place] = {}
+        for place in sorted(self.places):
+            chosen.setdefault(place.sentence, place)
+        shown = list(chosen.values())[: 2 if self.best.kind == _ABOUT else 1]
+        parts = (place.shown or place.sentence.of(text) for place in sorted(shown, key=lambda place: place.sentence))
+        return " ".join(" ".join(parts).split())[:PASSAGE_CHARACTERS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +167,7 @@ async def extract_stances(
 
 
 async def _ask(text: str, pair: Pair, asker: Asker, recipe: Recipe) -> tuple[StanceWord | None, Sequence[Token] | None]:
-    passage = " ".join(" ".join(sentence.of(text).split()) for sentence in pair.sentences())
-    user = recipe.render("stances_user", passage=passage[:PASSAGE_CHARACTERS], holder=pair.holder, target=pair.target)
+    user = recipe.render("stances_user", passage=pair.passage(text), holder=pair.holder, target=pair.target)
     return await asker.try_ask(recipe.render("stances_system"), user, StanceWord, _MAX_TOKENS)
 
 
@@ -144,14 +178,14 @@ def pairs_to_ask(
 
     What is true of one name in "Vale, Roe and Lind" is true of the others (:func:`coordinated`).
     """
-    targets = [*actors, *things(text, sentences, actors)]
+    targets = [_taking_part(text, target) for target in (*actors, *things(text, sentences, actors))]
     prominence = {target.name: len(target.mentions) for target in targets}
     serves = {actor.name: country for actor in actors if (country := _own_country(actor))}
     pairs: dict[tuple[str, str], Pair] = {}
 
-    def add(kind: str, holder: str, target: str, sentence: Span, evidence: Span, apart: int = 0) -> None:
+    def add(kind: str, holder: str, target: str, place: Place) -> None:
         if not same_name(holder, target) and serves.get(holder) != target and serves.get(target) != holder:
-            pairs.setdefault((holder, target), Pair(holder, target)).add(kind, sentence, evidence, apart=apart)
+            pairs.setdefault((holder, target), Pair(holder, target)).add(replace(place, kind=_SHOWN_FIRST.index(kind)))
 
     names = {actor.name for actor in actors if actor.kind not in _NO_HOLDERS}
     main = [target.name for target in sorted(targets, key=lambda target: -len(target.mentions))[:MAIN_TARGETS]]
@@ -159,12 +193,15 @@ def pairs_to_ask(
         holder = resolve(claim.claimant, actors)
         if holder not in names:
             continue
-        for evidence, target in _named_in(claim.content, targets):
-            sentence = sentence_at(sentences, evidence.start) or claim.sentence
-            add("claim", holder, target, sentence, evidence if evidence.within(sentence) else sentence)
-        said = claim.content[0]
+        shown = sentence_of(text, claim, [tight(text, span) for span in claim.content]) or ""
+        for span, mention, target in _named_in(claim.content, targets):
+            sentence = sentence_at(sentences, span.start) or claim.sentence
+            said = span if span.within(sentence) else sentence
+            against = opposed(text, Span(min(claim.cue.start, span.start), mention.start))
+            add("claim", holder, target, Place(0, 0, sentence, said, shown, against))
+        said = claim.content[0] if claim.content[0].within(claim.sentence) else claim.sentence
         for target in main:
-            add("about", holder, target, claim.sentence, said if said.within(claim.sentence) else claim.sentence)
+            add("about", holder, target, Place(0, 0, claim.sentence, said, shown))
     for sentence, present in _together(sentences, targets):
         first = present[0]
         for other in present[1:]:
@@ -172,12 +209,14 @@ def pairs_to_ask(
             # "Ostria could supply Tarvia" says more than "Ostria has a plan, and Tarvia" and than "Ostria and Tarvia".
             apart = len(between) + SIDE_BY_SIDE * coordinated(text, *sorted((first[0], other[0])))
             if first[1] in names:
-                add("subject", first[1], other[1], sentence, between, apart)
+                add("subject", first[1], other[1], Place(0, apart, sentence, between))
             if other[1] in names and first[1] in names:
-                add("object", other[1], first[1], sentence, between, apart)
+                add("object", other[1], first[1], Place(0, apart, sentence, between))
 
     def rank(pair: Pair) -> tuple[float, int]:
-        return -pair.weight * math.sqrt(prominence[pair.holder] * prominence[pair.target]), pair.places[0][2].start
+        return -pair.weight * math.sqrt(prominence[pair.holder] * prominence[pair.target]), pair.places[
+            0
+        ].sentence.start
 
     mentions = {target.name: target.mentions for target in targets}
     groups: list[list[Pair]] = []
@@ -188,6 +227,20 @@ def pairs_to_ask(
         elif len(groups) < MOST_ASKED:
             groups.append([pair])
     return groups
+
+
+def _taking_part(text: str, target: ActorDraft) -> ActorDraft:
+    """The actor with those of its mentions in which it takes part.
+
+    In "the war in Ostria" it is only where something happens, in "Ostria-backed" a description.
+    """
+
+    def takes_part(mention: Span) -> bool:
+        before = (text[max(0, mention.start - _LONGEST_LOCATIVE) : mention.start].lower().split() or [""])[-1]
+        located = target.kind in _PLACES and before in _LOCATIVES
+        return not located and not text.startswith("-", mention.end)
+
+    return replace(target, mentions=tuple(filter(takes_part, target.mentions)))
 
 
 def _own_country(actor: ActorDraft) -> str | None:
@@ -203,8 +256,8 @@ def _alike(text: str, asked: Pair, other: Pair, mentions: Mapping[str, Sequence[
     if (asked.holder == other.holder) == (asked.target == other.target):
         return False
     names = (asked.target, other.target) if asked.holder == other.holder else (asked.holder, other.holder)
-    sentence = min(asked.places)[2]
-    if min(other.places)[2] != sentence:
+    sentence = asked.best.sentence
+    if other.best.sentence != sentence:
         return False
     first, second = ([span for span in mentions[name] if span.within(sentence)] for name in names)
     return any(coordinated(text, *sorted((a, b))) for a in first for b in second)
@@ -266,11 +319,20 @@ def _phrase(word: str, followers: Counter[str], count: int) -> str:
     return "" if 2 * followers.total() > count else word
 
 
-def _named_in(content: Sequence[Span], targets: Sequence[ActorDraft]) -> Iterator[tuple[Span, str]]:
+def _named_in(content: Sequence[Span], targets: Sequence[ActorDraft]) -> Iterator[tuple[Span, Span, str]]:
+    """The parts of a content that name a target: the part, the first mention in it, the target's name."""
     for span in content:
         for target in targets:
-            if any(mention.within(span) for mention in target.mentions):
-                yield span, target.name
+            mention = next((mention for mention in target.mentions if mention.within(span)), None)
+            if mention is not None:
+                yield span, mention, target.name
+
+
+def opposed(text: str, before: Span) -> bool:
+    """Whether the words before a target turn against it: "vowed to resist the new levy", "voted against the levy"."""
+    read = [word.lower() for word in _WORD.findall(before.of(text))]
+    near = read[-_AGAINST_WITHIN:]
+    return any(word.startswith(_AGAINST) for word in near) and _NEGATIONS.isdisjoint(read[-2 * _AGAINST_WITHIN :])
 
 
 def _together(
@@ -310,13 +372,14 @@ def decided(pair: Pair, rank: int, answer: StanceWord | None, tokens: Sequence[T
     label, probability = answer.a, None
     odds = _odds(tokens)
     if odds is not None:
+        odds += AGAINST * pair.best.against
         label = "oppose" if odds > 0 else "support"
-        score = INTERCEPT + RANK * math.log(rank + 1) + WORD * min(abs(odds), MOST_ODDS)
+        said = pair.best.kind == _SAID
+        score = INTERCEPT + RANK * math.log(rank + 1) + WORD * min(abs(odds), MOST_ODDS) + SAID * said
         probability = 1 / (1 + math.exp(-score))
         if probability < LEAST_SURE:
             return None
-    *_, sentence, evidence = min(pair.places)
-    return FoundStance(pair.holder, pair.target, label, evidence, sentence, probability)
+    return FoundStance(pair.holder, pair.target, label, pair.best.evidence, pair.best.sentence, probability)
 
 
 def _odds(tokens: Sequence[Token] | None) -> float | None:

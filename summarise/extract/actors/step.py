@@ -27,7 +27,7 @@ from summarise.text import Span
 MOST_NAMES_ASKED: Final = 10
 
 _MAX_TOKENS: Final = 12
-_PASSAGE_CHARACTERS: Final = 160
+_PASSAGE_CHARACTERS: Final = 300
 _MEDIA_WORDS: Final = frozenset("times post tribune press news herald journal".split())
 
 AnsweredKind = Literal["person", "organisation", "group", "media", "place", "thing"]
@@ -70,12 +70,12 @@ async def _ask_kind(
 
 
 def _around(text: str, mention: Span, sentence: Span) -> str:
-    """The words of a sentence around a mention, white space folded."""
-    half = _PASSAGE_CHARACTERS // 2
-    start = sentence.start if mention.start - half <= sentence.start else text.find(" ", mention.start - half) + 1
-    start = min(start, mention.start)
-    end = sentence.end if mention.end + half >= sentence.end else text.rfind(" ", mention.end, mention.end + half)
-    return " ".join(text[start : max(end, mention.end)].split())
+    """The words of a sentence around a mention, from half the passage's length before it, white space folded."""
+    start = mention.start - _PASSAGE_CHARACTERS // 2
+    start = sentence.start if start <= sentence.start else min(text.find(" ", start) + 1, mention.start)
+    end = start + _PASSAGE_CHARACTERS
+    end = sentence.end if end >= sentence.end else max(text.rfind(" ", start, end), mention.end)
+    return " ".join(text[start:end].split())
 
 
 def drafts(text: str, candidates: Sequence[Candidate], answered: Mapping[str, AnsweredKind]) -> list[ActorDraft]:
