@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import subprocess
 import sys
 import threading
@@ -27,7 +28,9 @@ from summarise.batch.events import DocumentDone, DocumentFailed, DocumentReused,
 from summarise.batch.identity import identify, strategy_name, work_key
 from summarise.batch.options import BatchOptions
 from summarise.batch.run import asummarise_batch
+from summarise.batch.sources import SourceOptions
 from summarise.batch.tally import Tally, budget_reached
+from summarise.cli import main as cli
 from summarise.errors import ConfigurationError, JournalBusyError, UsageError
 from summarise.extract.strategies import choose
 from summarise.journal.journal import Journal
@@ -151,7 +154,7 @@ def test_failed_documents_stay_failed_until_they_are_retried(scripted_server, tm
     settings = settings_for(server, tmp_path)
     report = run_batch([folder], output, settings)
     assert (report.exit_code, report.totals.failed, dict(report.failed_by_cause)) == (1, 1, {"invalid_answer": 1})
-    assert report.retry_command == f"summarise batch {folder} -o {output} --retry-failed"
+    assert (report.retry_command or "").endswith(" --retry-failed")
     assert states(output)["002.txt"] == ("failed", "invalid_answer")
     before = len(server.completions)
 
@@ -164,6 +167,29 @@ def test_failed_documents_stay_failed_until_they_are_retried(scripted_server, tm
     assert (report.exit_code, report.totals.found, report.totals.done) == (0, 1, 1)
     assert len(server.completions) == before + 1
     assert states(output)["002.txt"] == ("done", None)
+
+
+def test_the_commands_of_a_report_do_the_same_work_from_a_command_line(scripted_server, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_documents(tmp_path / "docs", range(3))
+    write_documents(tmp_path / "docs" / "-more", [7, 8])
+    well = threading.Event()
+    server = scripted_server(
+        lambda request: answering(request) if well.is_set() or number_in(request) != 2 else completion("nonsense")
+    )
+    settings = settings_for(server, tmp_path, temperature=0.5, seed=3, max_output_tokens=700)
+    monkeypatch.chdir(tmp_path / "docs")
+    inputs, output = [Path("000.txt"), Path("002.txt"), Path("-more")], Path("r.db")
+    report = run_batch(inputs, output, settings, force=True, sources=SourceOptions(pattern=("*.txt",)))
+    assert (report.totals.done, report.totals.failed) == (3, 1)
+    well.set()
+    before = len(server.completions)
+    words = shlex.split(report.retry_command or "")
+    assert words[:2] == ["summarise", "batch"]
+    assert "--force" not in words
+    assert cli.main(["batch", "--quiet", *words[2:]]) == 0
+    assert [number_in(request) for request in server.completions[before:]] == [2]
+    assert set(states(output)) == {"000.txt", "002.txt", "007.txt", "008.txt"}
 
 
 def test_retry_failed_asks_anew(scripted_server, tmp_path):
@@ -193,7 +219,7 @@ def test_a_budget_stops_the_run_and_keeps_what_is_done(scripted_server, tmp_path
     report = run_batch([folder], output, settings, concurrency=1, **bound)
     assert (report.outcome, report.exit_code, report.totals.done) == ("stopped", 1, 4)
     assert "was reached" in (report.reason or "")
-    assert report.resume_command == f"summarise batch {folder} -o {output}"
+    assert report.resume_command is not None
     report = run_batch([folder], output, settings)
     assert (report.exit_code, report.totals.reused, report.totals.done) == (0, 4, 5)
     assert asked_about(server) == list(range(9))

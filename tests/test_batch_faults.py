@@ -34,7 +34,7 @@ from support.server import (
     status,
 )
 
-from summarise.batch.events import DocumentPutBack, PauseEnded, PauseStarted
+from summarise.batch.events import DocumentPutBack, PauseEnded, PauseStarted, ProgressTick
 from summarise.batch.outage import Outage
 from summarise.errors import AuthenticationError, UnknownModelError
 from summarise.journal.journal import Journal
@@ -63,6 +63,18 @@ def test_a_storm_of_429_fails_no_document(scripted_server, tmp_path, docs, outpu
     report = run_batch([docs], output, settings_for(server, tmp_path, attempts=5), concurrency=6)
     assert (report.exit_code, report.totals.done) == (0, 12)
     assert {state for state, _ in states(output).values()} == {"done"}
+
+
+def test_a_long_pause_the_endpoint_asks_for_is_shown_with_what_is_left_of_it(scripted_server, tmp_path, docs, output):
+    count = itertools.count()
+    server = scripted_server(lambda request: status(429, retry_after=3) if next(count) == 4 else answering(request))
+    events = []
+    run_batch([docs], output, settings_for(server, tmp_path, timeout=30.0), events=events, concurrency=2)
+    left = [event.snapshot.limited_seconds for event in events if isinstance(event, ProgressTick)]
+    waiting = [seconds for seconds in left if seconds is not None]
+    assert waiting
+    assert all(0 < seconds < 3.5 for seconds in waiting)
+    assert waiting == sorted(waiting, reverse=True)
 
 
 @pytest.mark.parametrize(
@@ -169,6 +181,7 @@ def test_a_name_that_does_not_resolve(tmp_path, docs, output):
     settings = settings_for("http://nobody.invalid/v1", tmp_path, attempts=1)
     report = run_batch([docs], output, settings, give_up_seconds=0.5)
     assert (report.exit_code, states(output)) == (4, {})
+    assert "the host's name is not known" in (report.reason or "")
 
 
 def test_a_key_revoked_midway_stops_at_once(scripted_server, tmp_path, docs, output):
@@ -193,7 +206,7 @@ def test_a_used_up_quota_is_said(scripted_server, tmp_path, docs, output):
     )
     report = run_batch([docs], output, settings_for(server, tmp_path), concurrency=1)
     assert (report.exit_code, report.totals.done) == (4, 3)
-    assert "quota is used up" in (report.reason or "")
+    assert "quota is used up (HTTP 429: “You exceeded your current quota.”)" in (report.reason or "")
     assert len(server.completions) == 4
 
 
@@ -227,6 +240,27 @@ def test_a_document_the_endpoint_cannot_take_fails_alone(
     report = run_batch([docs], output, settings, give_up_seconds=5, concurrency=concurrency)
     assert (report.exit_code, report.totals.done) == (1, 11)
     assert states(output)["005.txt"] == ("failed", cause)
+
+
+def test_what_the_server_said_is_kept_with_the_failure(scripted_server, tmp_path, docs, output):
+    said = {"error": {"message": "seed 7 is not supported on this deployment"}}
+    server = scripted_server(lambda request: status(418, body=said) if number_in(request) == 5 else answering(request))
+    run_batch([docs], output, settings_for(server, tmp_path))
+    with Journal.open(output, create=False, write=False) as journal:
+        (failure,) = journal.failures()
+    assert failure.cause == "endpoint"
+    assert "HTTP 418: “seed 7 is not supported on this deployment”" in (failure.message or "")
+
+
+def test_documents_a_server_cuts_in_silence_fail_at_once_and_are_not_paid_for_again(
+    scripted_server, tmp_path, docs, output
+):
+    """As servers do whose context was set too small: they read what fits and answer about that."""
+    write_documents(docs, [3, 8], sentences=150)
+    server = scripted_server(answering)  # which reports 11 tokens whatever it is sent
+    report = run_batch([docs], output, settings_for(server, tmp_path, context_tokens=65_536))
+    assert (report.exit_code, dict(report.failed_by_cause)) == (1, {"too_long": 2})
+    assert len(server.completions) == 12
 
 
 def test_documents_left_over_that_the_endpoint_cannot_take_fail(scripted_server, tmp_path, docs, output):

@@ -60,18 +60,19 @@ class Killing:
         self._arguments = ([str(folder)], str(output), values, options)
         self._done: set[int] = set()
         self._answered: set[str] = set()
-        self._looked_at = 0
+        self._looked_at = len(server.completions)
 
     def start(self):
         child = self._context.Process(target=batch_runs.batch_in_child, args=self._arguments)
         child.start()
         return child
 
-    def round(self, seconds: float) -> int | None:
-        """Run for so many seconds at most from the first sign of work; the exit code if it ended by itself."""
+    def round(self, seconds: float, *, from_the_start: bool = False) -> int | None:
+        """Run for so many seconds at most from the first sign of work, or from the start of the process; the exit
+        code if it ended by itself."""
         before = len(self.server.completions)
         child = self.start()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + (0 if from_the_start else 20)
         while child.is_alive() and len(self.server.completions) == before and time.monotonic() < deadline:
             time.sleep(0.002)
         child.join(seconds)
@@ -82,6 +83,15 @@ class Killing:
             self.kills += 1
         self.look()
         return child.exitcode if ended else None
+
+    def killed_at_commit(self, number: int, *, after: bool) -> int | None:
+        """Run until a commit, and be killed there; the exit code if there were not so many."""
+        arguments = (number, after, *self._arguments)
+        child = self._context.Process(target=batch_runs.batch_killed_at_commit, args=arguments)
+        child.start()
+        child.join(120)
+        self.look()
+        return None if child.exitcode == -signal.SIGKILL else child.exitcode
 
     def look(self) -> None:
         """Check what was asked in this round against what was safe before it, then note what is safe now."""
@@ -124,14 +134,16 @@ def check_whole(output: Path, documents: int) -> None:
     assert counts == (documents, 0, documents)
 
 
-def test_killed_fifty_times(scripted_server, tmp_path, forkserver):
+def test_killed_sixty_times(scripted_server, tmp_path, forkserver):
     documents = 240
     folder, output = write_documents(tmp_path / "docs", range(documents)), tmp_path / "r.db"
     chance = random.Random(20)
     server = scripted_server(lambda request: delay(chance.uniform(0.0, 0.08), answering(request)))
     job = Killing(forkserver, server, folder, output, settings_for(server, tmp_path), concurrency=4)
-    while job.kills < 50:
-        if job.round(chance.uniform(0.0, 0.12)) is not None:
+    while job.kills < 60:
+        # Every sixth while it starts: reading, looking up, making the results file.
+        early = job.kills % 6 == 0
+        if job.round(chance.uniform(0.0, 0.2 if early else 0.12), from_the_start=early) is not None:
             pytest.fail(f"everything was done after {job.kills} kills already; take more documents")
     assert job.until_done() == 0
     assert job.asked_again == []
@@ -140,6 +152,25 @@ def test_killed_fifty_times(scripted_server, tmp_path, forkserver):
     assert set(asked) == set(range(documents))
     # In flight when the process was killed: answered to nobody.
     assert len(asked) - documents <= 4 * (job.kills + 1)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before it", "after it"])
+@pytest.mark.parametrize("strategy", ["single", "stepwise"])
+def test_killed_at_every_commit(scripted_server, tmp_path, forkserver, strategy, after):
+    documents = 4 if strategy == "single" else 2
+    folder = write_documents(tmp_path / "docs", range(documents), sentences=1 if strategy == "single" else 2)
+    server = scripted_server(answering)
+    settings = settings_for(server, tmp_path, strategy=strategy, parallel=1)
+    for number in range(1, 100):
+        output = tmp_path / f"{number}.db"
+        job = Killing(forkserver, server, folder, output, settings, concurrency=1)
+        if job.killed_at_commit(number, after=after) == 0:
+            break
+        assert job.until_done() == 0
+        assert job.asked_again == []
+        check_whole(output, documents)
+    # The run itself, its end, every answer that is kept and every document.
+    assert number >= (documents + 2 if strategy == "single" else 10)
 
 
 def test_killed_in_the_middle_of_documents_of_many_questions(scripted_server, tmp_path, forkserver):

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,10 @@ import pytest
 from support.commands import ANSWER, answering, asked, child, figure, folder_of, run
 from support.server import ReceivedRequest, ScriptedServer, Step, delay
 
+from summarise.batch.events import Snapshot
 from summarise.cli import main as cli
 from summarise.cli.figures import duration, money, seconds_of
+from summarise.cli.live import summary_line
 from summarise.errors import UsageError
 
 Start = Callable[..., ScriptedServer]
@@ -363,6 +366,14 @@ def test_durations_as_typed(words: str, seconds: float) -> None:
 def test_what_is_no_duration(words: str) -> None:
     with pytest.raises(UsageError, match="--max-time"):
         seconds_of(words, "--max-time")
+
+
+def test_the_line_of_figures_says_what_is_waited_for() -> None:
+    now = Snapshot(found=9, done=4, discovery_finished=True, seconds_left=65, concurrency=8)
+    assert summary_line(now).startswith("4 done, 0 failed, 0 reused, 5 left; ")
+    assert summary_line(now).endswith("about 1 min 05 s left")
+    assert summary_line(replace(now, limited_seconds=42.2)).endswith("the endpoint limits the rate, 42 s to go")
+    assert summary_line(replace(now, paused_seconds=7)).endswith("paused for 7 s")
 
 
 def test_figures_as_shown() -> None:

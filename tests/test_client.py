@@ -14,6 +14,7 @@ from instructor.core.exceptions import InstructorRetryException
 from pydantic import BaseModel, Field, create_model
 from support.server import (
     ScriptedServer,
+    Step,
     completion,
     completion_body,
     content_filter,
@@ -188,6 +189,54 @@ async def test_what_no_retry_mends_is_said_at_once(
     assert asking.slept == []
 
 
+async def test_the_servers_first_words_are_in_the_message(scripted_server: Start) -> None:
+    words = "Unsupported value: 'response_format' is not\navailable\x1b[31m " + "in this region " * 20
+    asking = Asking(scripted_server([status(400, body={"error": {"message": words}})]))
+    with pytest.raises(errors.ConfigurationError) as caught:
+        await asking.ask()
+    said = str(caught.value).partition("“")[2].partition("”")[0]
+    assert said.startswith("Unsupported value: 'response_format' is not available[31m in this region")
+    assert said.endswith(" …")
+    assert len(said) < 125
+
+
+@pytest.mark.parametrize("body", [{"error": "seed is not known"}, {"detail": "seed is not known"}])
+async def test_servers_that_put_their_words_elsewhere_are_quoted_too(scripted_server: Start, body: object) -> None:
+    asking = Asking(scripted_server([status(418, body=body)]))
+    with pytest.raises(errors.ConfigurationError, match="HTTP 418: “seed is not known”"):
+        await asking.ask()
+
+
+async def test_a_proxys_page_is_not_quoted(scripted_server: Start) -> None:
+    page = Step("page", lambda exchange: exchange.send(418, b"<html>teapot</html>", content_type="text/html"))
+    with pytest.raises(errors.ConfigurationError, match=r"\(HTTP 418\)"):
+        await Asking(scripted_server([page])).ask()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "The prompt 'The harbour-master Ilse Brannt resigned' is against our policy",
+        "blocked: ILSE  BRANNT RESIGNED",
+        "Ilse Brannt re",
+    ],
+)
+async def test_a_server_that_repeats_the_document_is_not_quoted(scripted_server: Start, words: str) -> None:
+    asking = Asking(scripted_server([status(400, body={"error": {"message": words}})]))
+    with pytest.raises(errors.ConfigurationError) as caught:
+        await asking.ask(Question("Answer.", "News\nThe harbour-master Ilse\nBrannt resigned on Monday.", 64))
+    assert "“" not in str(caught.value)
+    assert "brannt" not in str(caught.value).lower()
+
+
+async def test_what_is_said_about_a_key_is_not_quoted(scripted_server: Start) -> None:
+    body = {"error": {"message": "Incorrect API key provided: sk-te**st."}}
+    asking = Asking(scripted_server([status(401, body=body)]))
+    with pytest.raises(errors.AuthenticationError) as caught:
+        await asking.ask()
+    assert "sk-" not in str(caught.value)
+
+
 async def test_llama_cpps_overflow_says_how_much_fits(scripted_server: Start) -> None:
     asking = Asking(scripted_server([context_length_exceeded("llama.cpp")]))
     with pytest.raises(errors.ContextOverflowError, match="12030 tokens asked, 8192 fit"):
@@ -315,7 +364,7 @@ async def test_parameters_the_endpoint_rejects_are_dropped_and_remembered(script
 
 async def test_a_server_that_cuts_the_input_in_silence_is_found_out(scripted_server: Start) -> None:
     asking = Asking(scripted_server([completion(GOOD, usage=(50, 7))]))
-    with pytest.raises(errors.EndpointUnavailableError, match="cut the input"):
+    with pytest.raises(errors.ContextOverflowError, match="cut the input"):
         await asking.ask(Question("Answer.", "word " * 2000, 64))
     assert asking.meter.prompt_tokens == 50
 

@@ -778,3 +778,14 @@ def test_what_datasette_is_told_names_only_what_is_there(journal: Journal, run_i
         assert named <= columns, table
     assert {f"{table}_view" for table in TABLES} <= set(tables)
     json.dumps(metadata)
+
+
+def test_what_datasette_shows_are_the_views_and_queries_that_run(journal: Journal, run_id: int, path: Path) -> None:
+    journal.commit(run_id, "a.txt", work_key="k", record=a_record("a"), attempt=an_attempt())
+    database = datasette_metadata(path)["databases"]["results"]
+    there = journal._connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+    shown = {name for (name,) in there if not database["tables"].get(name, {}).get("hidden")}
+    assert all(name.startswith(("claims_fts_", "results_fts_")) for name in shown)  # Datasette hides those by itself
+    assert set(database["queries"]) == {"denials", "sides", "to_check"}
+    for query in database["queries"].values():
+        assert journal._connection.execute(query["sql"]).description

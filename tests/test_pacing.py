@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import random
+import statistics
 import threading
 import time
 from collections.abc import Callable
@@ -156,7 +157,7 @@ async def test_a_pause_is_kept_by_everybody_and_ends_spread() -> None:
     clock = Clock()
     pace = paced(clock, concurrency=10)
     hear(pace, 429, retry_after="5")
-    assert pace.paused_seconds == 5
+    assert pace.paused_seconds == pace.limited_seconds == 5
     assert pace.paused_until == 1005
     times = await send_at(pace, clock, 5)
     assert times[0] == 1005
@@ -192,7 +193,11 @@ async def test_remaining_requests_are_not_overdrawn() -> None:
     clock = Clock()
     pace = paced(clock)
     hear(pace, 200, x_ratelimit_remaining_requests="2", x_ratelimit_reset_requests="6m0s")
-    assert await send_at(pace, clock, 3) == [1000, 1000, 1360]
+    assert pace.limited_seconds == 0
+    assert await send_at(pace, clock, 2) == [1000, 1000]
+    assert pace.limited_seconds == 360
+    assert await send_at(pace, clock, 1) == [1360]
+    assert pace.limited_seconds == 0
 
 
 async def test_remaining_tokens_are_not_overdrawn() -> None:
@@ -279,9 +284,10 @@ def simulated(
     refuses: bool = False,
     slower_each: float = 0.0,
     answers: int = 3000,
+    seed: int = 4,
 ) -> list[int]:
     """The limits an endpoint leads to: it works on ``capacity`` requests at once, queues or refuses the rest."""
-    chance = random.Random(4)
+    chance = random.Random(seed)
     adaptive, now, answered, number = Adaptive(), 0.0, 0, 0
     free = [0.0] * capacity
     flying: list[tuple[float, int, float, bool]] = []
@@ -309,9 +315,17 @@ def simulated(
 
 @pytest.mark.parametrize("capacity", [4, 16, 64])
 def test_a_queueing_endpoint_is_kept_busy_with_a_bounded_queue(capacity: int) -> None:
-    limits = simulated(capacity)
-    assert capacity <= min(limits)
-    assert max(limits) <= 2.2 * capacity + 10
+    for seed in range(20):
+        limits = simulated(capacity, seed=seed)
+        assert capacity <= min(limits)
+        assert max(limits) <= 2.2 * capacity + 10
+
+
+@pytest.mark.parametrize("capacity", [6, 24])
+def test_doubling_that_goes_too_far_is_taken_back_at_once(capacity: int) -> None:
+    for seed in range(20):
+        limits = simulated(capacity, answers=20 * capacity, seed=seed)  # the second half of them
+        assert capacity <= statistics.median(limits) <= 2.2 * capacity
 
 
 @pytest.mark.parametrize("capacity", [8, 64])
@@ -410,17 +424,18 @@ async def test_a_pause_longer_than_retries_may_take_is_not_sat_out(scripted_serv
 
 
 async def test_auto_finds_what_a_server_can_do_at_once(scripted_server: Start) -> None:
-    workers = threading.Semaphore(6)
+    workers, pace, limits = threading.Semaphore(6), Pace(), []
 
     def perform(exchange: Any) -> None:
+        limits.append(pace.limit)
         with workers:
             if exchange.wait(0.1):  # long enough for a busy machine's own delays to count little
                 GOOD.perform(exchange)
 
     server = scripted_server(lambda _: Step("work", perform))
-    pace = Pace()
-    await ask_many(model_at(server, pace), 150)
-    assert 5 <= pace.limit <= 24
+    await ask_many(model_at(server, pace), 200)
+    # Where it settles; on the way there it tries more, which on a busy machine it may take longer to see.
+    assert 6 <= statistics.median(limits[100:]) <= 20
 
 
 async def test_auto_gives_way_to_a_server_that_refuses(scripted_server: Start) -> None:

@@ -139,7 +139,7 @@ def test_whoever_is_quoted_is_asked_about_for_what_the_document_is_about() -> No
     actors = [actor("Ina Vale", text), actor("Tom Reck", text), bank]
     (first, *rest) = (pair for (pair,) in pairs_to_ask(text, cut_sentences(text), actors, [said]))
     assert (first.holder, first.target) == ("Tom Reck", "Ina Vale")
-    assert first.places[0][2].of(text) == "It is a shame"
+    assert first.places[0][3].of(text) == "It is a shame"
     assert all(pair.holder != "Norrland Bank" for pair in rest), "who reports holds no stance"
 
 

@@ -50,7 +50,8 @@ class Snapshot:
     and ``reused`` are this run's; ``failed_before`` were left as an earlier run had to leave them. Tokens and
     money are this run's, of failed documents too; ``cost_usd`` leaves out ``cost_unknown_documents``, and is
     None if no document's price is known. ``seconds_left`` is None until it can be told; ``paused_seconds``
-    is how long the endpoint has been failing, None while it answers.
+    is how long the endpoint has been failing, None while it answers; ``limited_seconds`` is how long nothing
+    is sent yet because the endpoint limits the rate, None if nothing is waited for.
     """
 
     found: int = 0
@@ -70,6 +71,7 @@ class Snapshot:
     seconds_left: float | None = None
     concurrency: int = 0
     paused_seconds: float | None = None
+    limited_seconds: float | None = None
     discovery_finished: bool = False
 
     @property

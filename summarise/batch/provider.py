@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from summarise import __version__
+from summarise.batch.command import command_of, going_on
 from summarise.batch.events import (
     BatchReport,
     Event,
@@ -58,7 +59,6 @@ from summarise.settings import Settings
 
 _MOST_TURNED_AWAY = 4
 """Times a batch of one request may find the provider's queue full before the run ends."""
-_ONCE = frozenset({"--force", "-f", "--retry-failed", "--only-failed", "--detach"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +164,7 @@ class _Run:
     ) -> BatchReport:
         """The whole run."""
         identity, options = self._identity, self._options
-        command = options.command or ("summarise", "batch", *names, "-o", str(options.output), "--via", "batch-api")
+        command = command_of(names, self._settings, dataclasses.replace(options, via="batch-api"))
         self._run_id = self._journal.begin_run(
             RunStart(
                 command=shlex.join(command),
@@ -194,7 +194,7 @@ class _Run:
                 self._journal.end_run(
                     self._run_id, RunEnd(end.outcome, end.reason, _now(), seconds=seconds, reused=self._tally.reused)
                 )
-        report = self._report(end, [word for word in command if word not in _ONCE])
+        report = self._report(end, command)
         self._emit(RunEnded(report))
         return report
 
@@ -389,8 +389,8 @@ class _Run:
             totals=tally.snapshot(in_flight=end.waiting),
             failed_by_cause=dict(tally.by_cause),
             seconds=round(tally.seconds, 3),
-            retry_command=shlex.join([*command, "--retry-failed"]) if failed else None,
-            resume_command=shlex.join(command) if end.outcome != "finished" else None,
+            retry_command=going_on(command, "--retry-failed") if failed else None,
+            resume_command=going_on(command) if end.outcome != "finished" else None,
         )
 
     def _tick(self) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from summarise import __version__
+from summarise.batch.command import command_of, going_on
 from summarise.batch.estimate import quick_forecast
 from summarise.batch.events import BatchReport, Listener, RunEnded, RunStarted, Snapshot
 from summarise.batch.identity import Identity, KeyMaker, identify
@@ -114,7 +115,7 @@ def summarise_batch(
 async def _run(
     job: Job, intake: Intake, writer: Writer, stop: asyncio.Event | None, names: Sequence[str]
 ) -> BatchReport:
-    command = shlex.join(job.options.command or _command(names, job.options))
+    command = shlex.join(command_of(names, job.settings, job.options))
     expected = await writer.read(lambda journal: quick_forecast(journal, intake, job.identity, job.options))
     run_id = await writer.begin_run(
         RunStart(
@@ -169,7 +170,7 @@ def _report(state: RunState, totals: Snapshot, ending: Ending, names: Sequence[s
     exit_code = ending.exit_code
     if exit_code == EXIT_DONE and failed:
         exit_code = EXIT_FAILED
-    command = [word for word in options.command or _command(names, options) if word not in _ONCE]
+    command = command_of(names, state.job.settings, options)
     return BatchReport(
         outcome=ending.outcome,
         reason=ending.reason,
@@ -180,17 +181,9 @@ def _report(state: RunState, totals: Snapshot, ending: Ending, names: Sequence[s
         failed_by_cause=dict(tally.by_cause),
         seconds=totals.seconds,
         unsaved=tally.unsaved,
-        retry_command=shlex.join([*command, "--retry-failed"]) if failed else None,
-        resume_command=shlex.join(command) if ending.outcome != "finished" else None,
+        retry_command=going_on(command, "--retry-failed") if failed else None,
+        resume_command=going_on(command) if ending.outcome != "finished" else None,
     )
-
-
-_ONCE = frozenset({"--force", "-f", "--retry-failed", "--only-failed"})
-"""Options of a command that are not repeated when it is gone on with."""
-
-
-def _command(names: Sequence[str], options: BatchOptions) -> tuple[str, ...]:
-    return ("summarise", "batch", *names, "-o", str(options.output))
 
 
 def _pricing(settings: Settings, identity: Identity, options: BatchOptions) -> Pricing:

@@ -83,6 +83,7 @@ class Scheduler:
             in_flight=len(state.tasks),
             concurrency=state.target if state.model is not None else 0,
             paused_seconds=state.outage.seconds,
+            limited_seconds=(state.pace.limited_seconds or None) if state.pace is not None else None,
         )
 
     # Beside the work

@@ -75,7 +75,14 @@ class Tally:
         self.failed += 1
         self.by_cause[cause] += 1
 
-    def snapshot(self, *, in_flight: int = 0, concurrency: int = 0, paused_seconds: float | None = None) -> Snapshot:
+    def snapshot(
+        self,
+        *,
+        in_flight: int = 0,
+        concurrency: int = 0,
+        paused_seconds: float | None = None,
+        limited_seconds: float | None = None,
+    ) -> Snapshot:
         """Where the run stands now."""
         asking = self.clock() - self.asking_since if self.asking_since is not None else 0.0
         pace = self.worked / asking if asking > 0 else 0.0
@@ -100,6 +107,7 @@ class Tally:
             seconds_left=left / pace if known else (0.0 if self.discovery_finished and not left else None),
             concurrency=concurrency,
             paused_seconds=paused_seconds,
+            limited_seconds=limited_seconds,
             discovery_finished=self.discovery_finished,
         )
 

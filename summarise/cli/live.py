@@ -150,6 +150,9 @@ class LiveView:
             reason, since = self._pause
             waited = duration(time.monotonic() - since)
             table.add_row("paused", Text(f"{safe(reason)} ({waited})", style="yellow"))
+        if now.limited_seconds is not None:
+            left = max(0.0, now.limited_seconds - (time.monotonic() - self._seen))
+            table.add_row("waiting", Text(f"the endpoint limits the rate; {duration(left)} to go", style="yellow"))
         if self._ending is not None:
             table.add_row("stopping", Text(safe(self._ending), style="yellow"))
         for source, cause in self._failures:
@@ -234,6 +237,8 @@ def summary_line(now: Snapshot) -> str:
         parts.append(f"about {duration(now.seconds_left)} left")
     if now.paused_seconds is not None:
         parts.append(f"paused for {duration(now.paused_seconds)}")
+    if now.limited_seconds is not None:
+        parts.append(f"the endpoint limits the rate, {duration(now.limited_seconds)} to go")
     return "; ".join(parts)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import typer
 
+from summarise.batch.command import going_on
 from summarise.cli.console import console
 from summarise.cli.ending import causes, print_rows
 from summarise.cli.figures import duration, money, tokens
@@ -23,7 +24,6 @@ from summarise.journal.rows import Run, Totals
 from summarise.report import safe
 
 _SHOWN_RUNS = 5
-_GOING_ON = ("--retry-failed", "--only-failed")
 
 
 def run_status(results: Path, *, as_json: bool) -> None:
@@ -73,7 +73,7 @@ def retry_command(runs: list[Run]) -> str | None:
     words = shlex.split(runs[-1].start.command) if runs else []
     if words[:2] != ["summarise", "batch"]:
         return None
-    return shlex.join([word for word in words if word not in ("--force", "-f", *_GOING_ON)] + ["--retry-failed"])
+    return going_on(words, "--retry-failed")
 
 
 def _writer(results: Path, runs: list[Run]) -> dict[str, Any] | None:

@@ -7,19 +7,20 @@ about once more and then said in a warning; they are never left in unmarked.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import shorten
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from summarise.documents import Document
 from summarise.extract.asking import Asker
-from summarise.extract.drafts import AUTHOR, ClaimDraft
+from summarise.extract.drafts import ClaimDraft
 from summarise.grounding import unsupported_facts
 from summarise.prompts import Recipe
 from summarise.text import Span
 
 _LEAD_CHARS = 400
 _CLAIMS_SHOWN = 4
-_CLAIM_CHARS = 100
+_CLAIM_CHARS = 160
 _MAX_TOKENS = 120
 
 
@@ -40,7 +41,7 @@ async def write_abstract(
     sentences as the abstract, and a warning that says so.
     """
     lead = _lead(document.text, sentences)
-    said = [_line(claim) for claim in _spread(claims)]
+    said = [shorten(claim.text, _CLAIM_CHARS, placeholder=" …") for claim in _spread(claims) if claim.text]
     system = recipe.render("abstract_system")
     avoid: tuple[str, ...] = ()
     abstract = ""
@@ -80,9 +81,3 @@ def _spread(claims: Sequence[ClaimDraft]) -> list[ClaimDraft]:
         ranked.append((turn, place, claim))
     chosen = sorted(ranked, key=lambda item: item[:2])[:_CLAIMS_SHOWN]
     return [claim for _, _, claim in sorted(chosen, key=lambda item: item[1])]
-
-
-def _line(claim: ClaimDraft) -> str:
-    words = " ".join(" ".join(evidence.quote.split()) for evidence in claim.evidence)[:_CLAIM_CHARS]
-    who = "The text" if claim.claimant == AUTHOR else claim.claimant
-    return f"{who} {'denies' if claim.polarity == 'denies' else 'says'}: {words}"

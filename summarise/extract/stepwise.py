@@ -12,7 +12,6 @@ them do, the document has failed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 from summarise.documents import Document
 from summarise.errors import InvalidAnswerError
@@ -22,6 +21,8 @@ from summarise.extract.actors.step import extract_actors, to_ask
 from summarise.extract.asking import Asker, Budget
 from summarise.extract.boilerplate import boilerplate_notes, find_boilerplate, without
 from summarise.extract.claims import FoundClaim, extract_claims, question_count
+from summarise.extract.claims.phrasing import sentence_of
+from summarise.extract.claims.spans import tight
 from summarise.extract.claims.units import reading_units
 from summarise.extract.drafts import ClaimDraft, Draft, EvidenceDraft, StanceDraft, sentence_at
 from summarise.extract.stances import MOST_ASKED, FoundStance, extract_stances
@@ -29,8 +30,6 @@ from summarise.prompts import load_recipe
 from summarise.text import Span
 
 _FAILED_SHARE = 0.5
-_OPENING = frozenset("“\"„«‘' ")
-_CLOSING = frozenset('”"“», ')
 
 
 class StepwiseStrategy:
@@ -78,6 +77,7 @@ class StepwiseStrategy:
 
 
 def _claim(text: str, sentences: Sequence[Span], claim: FoundClaim) -> ClaimDraft:
+    content = [tight(text, span) for span in claim.content]
     return ClaimDraft(
         claimant=claim.claimant,
         attribution=claim.attribution,
@@ -90,8 +90,9 @@ def _claim(text: str, sentences: Sequence[Span], claim: FoundClaim) -> ClaimDraf
                 cue=claim.cue,
                 grounding="exact",
             )
-            for span in map(partial(_tight, text), claim.content)
+            for span in content
         ),
+        text=sentence_of(text, claim, content),
         confidence=None if claim.probability is None else round(claim.probability, 3),
     )
 
@@ -105,20 +106,6 @@ def _stance(text: str, stance: FoundStance) -> StanceDraft:
         evidence=(evidence,),
         confidence=None if stance.probability is None else round(stance.probability, 3),
     )
-
-
-def _tight(text: str, content: Span) -> Span:
-    """The content without the marks around a quotation and without the "that" before a clause."""
-    span = content
-    if text[span.start : span.start + 5].lower() == "that ":
-        span = Span(span.start + 5, span.end)
-    start, end = span.start, span.end
-    while start < end and text[start] in _OPENING:
-        start += 1
-    while end > start and text[end - 1] in _CLOSING:
-        end -= 1
-    inner = Span(start, end).trimmed(text)
-    return inner if len(inner) else content
 
 
 def _unanswered_note(asker: Asker) -> list[tuple[str, str]]:

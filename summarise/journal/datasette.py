@@ -8,7 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-_HIDDEN = ("meta", "answers", "batches", "batch_items", "results_fts", "claims_fts", "results")
+_HIDDEN = (
+    *("documents", "results", "actors", "claims", "stances", "evidence", "warnings", "runs", "attempts", "answers"),
+    *("batches", "batch_items", "meta", "sqlite_sequence", "results_fts", "claims_fts"),
+)
+"""All tables: Datasette lists tables before views, and everything worth reading is in a view."""
 
 _COLUMNS = {
     "source": "name of the document",
@@ -97,6 +101,25 @@ _VIEWS: dict[str, dict[str, Any]] = {
     },
 }
 
+_QUERIES = {
+    "denials": {
+        "title": "Who denies most, and in how many documents",
+        "sql": "SELECT claimant, count(*) AS denials, count(DISTINCT source) AS documents FROM claims_view "
+        "WHERE polarity = 'denies' GROUP BY claimant ORDER BY denials DESC, claimant",
+    },
+    "sides": {
+        "title": "Who is supported and opposed, by how many, in how many documents",
+        "sql": "SELECT target, count(DISTINCT holder) FILTER (WHERE label = 'support') AS supporters, "
+        "count(DISTINCT holder) FILTER (WHERE label = 'oppose') AS opponents, count(DISTINCT source) AS documents "
+        "FROM stances_view GROUP BY target ORDER BY supporters + opponents DESC, target",
+    },
+    "to_check": {
+        "title": "Quotes that do not stand in the text as given, or differ in a negation, a number or a name",
+        "sql": "SELECT source, kind, item, grounding, quote FROM evidence_view "
+        "WHERE grounding IN ('conflict', 'ungrounded') ORDER BY grounding, source, kind, item",
+    },
+}
+
 
 def datasette_metadata(path: Path) -> dict[str, Any]:
     """The content of a ``metadata.json`` for ``datasette results.db --metadata metadata.json``.
@@ -110,5 +133,5 @@ def datasette_metadata(path: Path) -> dict[str, Any]:
     return {
         "title": "Summaries",
         "description": "Results of summarise. “Said” is not “true”: a record says who asserts or denies what.",
-        "databases": {path.stem: {"tables": tables}},
+        "databases": {path.stem: {"tables": tables, "queries": _QUERIES}},
     }

@@ -26,7 +26,6 @@ Cause = Literal[
     "endpoint",
     "rate_limited",
     "storage",
-    "interrupted",
     "bug",
 ]
 State = Literal["done", "failed"]

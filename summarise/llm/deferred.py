@@ -129,15 +129,19 @@ class DeferredTransport(Transport):
                 if refused is not None:
                     capability.learn_rejected(refused)
                     continue
-            raise self._translated(error) from error
+            raise self._translated(error, request) from error
         self.waiting[custom_id] = WaitingRequest(custom_id, self._work_key, request_key(request), body)
         self.asked.set()
         await asyncio.get_running_loop().create_future()
         raise AssertionError("nobody answers a request that waits")
 
-    def _translated(self, error: Exception) -> SummariseError:
+    def _translated(self, error: Exception, request: Mapping[str, Any] | None = None) -> SummariseError:
         return faults.translate(
-            error, base_url=self.endpoint.base_url, model=self.endpoint.model, seconds=self.limits.timeout
+            error,
+            base_url=self.endpoint.base_url,
+            model=self.endpoint.model,
+            seconds=self.limits.timeout,
+            request=request,
         )
 
 

@@ -1,14 +1,15 @@
 """Third-party errors into ours, in one place, by walking the causes.
 
-Invariant: a message made here holds the endpoint's address, the model's name and HTTP status, never
-the server's text in full, a document, a completion or a key.
+Invariant: a message made here holds the endpoint's address, the model's name, the HTTP status and the first words
+of what the server said, never a document, a completion or a key: words that repeat any of these are left out.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+import socket
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import aiohttp
@@ -38,6 +39,9 @@ _OVERFLOW_MARKS = (
     "prompt is too long",
 )
 _QUOTA_MARKS = ("insufficient_quota", "exceeded your current quota", "billing")
+_SAID_CHARACTERS = 120
+_TELLING = 14
+"""So many characters that also stand in a document are taken to come from there."""
 _FILTER_MARKS = ("content_filter", "content_policy", "content management policy")
 
 
@@ -74,15 +78,20 @@ def rejected_parameter(error: openai.APIStatusError, optional: frozenset[str]) -
     return next((name for name in sorted(optional, key=len, reverse=True) if name in words), None)
 
 
-def translate(error: Exception, *, base_url: str, model: str, seconds: float) -> SummariseError:
-    """Our error for one raised by the client stack; an error of ours in the causes comes first."""
+def translate(
+    error: Exception, *, base_url: str, model: str, seconds: float, request: Mapping[str, Any] | None = None
+) -> SummariseError:
+    """Our error for one raised by the client stack; an error of ours in the causes comes first.
+
+    The server is quoted only if ``request``, the chat request it was about, is given, so that its texts can be told.
+    """
     chain = list(causes(error))
     for cause in chain:
         if isinstance(cause, SummariseError):
             return cause
     for cause in chain:
         if isinstance(cause, openai.APIStatusError):
-            return _from_status(cause, base_url, model)
+            return _from_status(cause, base_url, model, _quoted(cause, request))
         if isinstance(cause, openai.APITimeoutError | TimeoutError) and not _lost_connection(chain):
             return EndpointUnavailableError(
                 f"{base_url} gave no answer within {seconds:g} s; raise --timeout or try a faster model"
@@ -98,8 +107,31 @@ def translate(error: Exception, *, base_url: str, model: str, seconds: float) ->
     return InvalidAnswerError(f"the answer of {model} could not be used ({type(chain[-1]).__name__}); try again")
 
 
-def _from_status(error: openai.APIStatusError, base_url: str, model: str) -> SummariseError:
-    about_document = _from_document(error, model)
+def first_words(error: openai.APIStatusError, request: Mapping[str, Any]) -> str:
+    """The first words of the server's message on one line; none if they repeat the request's text or may have a key."""
+    body = _body(error)
+    # OpenAI and those who follow it; FastAPI's servers; Ollama, whose error is a text, as are pages of proxies.
+    message = next((found for found in (body.get("message"), body.get("detail"), error.body) if found), None)
+    if not isinstance(message, str) or message.startswith("<") or error.status_code in {401, 403}:
+        return ""
+    words = "".join(character for character in " ".join(message.split()) if character.isprintable())
+    if len(words) > _SAID_CHARACTERS:
+        words = words[:_SAID_CHARACTERS].rsplit(" ", 1)[0] + " …"
+    texts = [each.get("content") or "" for each in request["messages"] if each["role"] != "system"]
+    private = " ".join(" ".join(texts).split()).casefold()
+    said = words.casefold()
+    if any(said[at : at + _TELLING] in private for at in range(max(1, len(said) - _TELLING + 1))):
+        return ""
+    return words
+
+
+def _quoted(error: openai.APIStatusError, request: Mapping[str, Any] | None) -> str:
+    words = first_words(error, request) if request is not None else ""
+    return f": “{words}”" if words else ""
+
+
+def _from_status(error: openai.APIStatusError, base_url: str, model: str, said: str) -> SummariseError:
+    about_document = _from_document(error, model, said)
     if about_document is not None:
         return about_document
     status = error.status_code
@@ -111,39 +143,47 @@ def _from_status(error: openai.APIStatusError, base_url: str, model: str) -> Sum
         )
     if status == 404 or (unknown and status < 429):
         return UnknownModelError(
-            f"{base_url} has no model {model!r} (HTTP {status}); `summarise doctor` lists what it has; check --model"
+            f"{base_url} has no model {model!r} (HTTP {status}{said}); "
+            "`summarise doctor` lists what it has; check --model"
         )
     if status == 429 or is_quota(error):
-        return _limited(error, base_url)
+        return _limited(error, base_url, said)
     if status in RETRYABLE_STATUS or status >= 500:
-        return EndpointUnavailableError(f"{base_url} fails (HTTP {status}) after every retry; try again later")
-    return ConfigurationError(f"{base_url} did not accept the request (HTTP {status}); check --model and --base-url")
+        return EndpointUnavailableError(f"{base_url} fails (HTTP {status}{said}) after every retry; try again later")
+    return ConfigurationError(
+        f"{base_url} did not accept the request (HTTP {status}{said}); check --model and --base-url"
+    )
 
 
-def _limited(error: openai.APIStatusError, base_url: str) -> RateLimitError:
+def _limited(error: openai.APIStatusError, base_url: str, said: str) -> RateLimitError:
     if is_quota(error):
         return QuotaError(
-            f"{base_url}: the quota is used up (HTTP {error.status_code}); check the account, then run again"
+            f"{base_url}: the quota is used up (HTTP {error.status_code}{said}); check the account, then run again"
         )
-    return RateLimitError(f"{base_url}: the rate is still limited after every retry (HTTP 429); wait, then run again")
+    return RateLimitError(
+        f"{base_url}: the rate is still limited after every retry (HTTP 429{said}); wait, then run again"
+    )
 
 
-def _from_document(error: openai.APIStatusError, model: str) -> SummariseError | None:
+def _from_document(error: openai.APIStatusError, model: str, said: str) -> SummariseError | None:
     """The error if it is this document the endpoint complains about."""
     if _says(error, _FILTER_MARKS):
-        return RefusedError(f"{model} refused: the content filter declined this document; try another model")
+        return RefusedError(
+            f"{model} refused: the content filter declined this document (HTTP {error.status_code}{said}); "
+            "try another model"
+        )
     if (error.status_code < 429 and _says(error, _OVERFLOW_MARKS)) or error.status_code == 413:
         return ContextOverflowError(
-            f"the text is too long for the context of {model}{_overflow_figures(error)}; "
+            f"the text is too long for the context of {model}{_overflow_figures(error, said)}; "
             "set --context-tokens to the model's real context, or use a model with a longer one"
         )
     return None
 
 
-def _overflow_figures(error: openai.APIStatusError) -> str:
+def _overflow_figures(error: openai.APIStatusError, said: str) -> str:
     body = _body(error)
     asked, room = body.get("n_prompt_tokens"), body.get("n_ctx")
-    return f" ({asked} tokens asked, {room} fit)" if asked and room else ""
+    return f" ({asked} tokens asked, {room} fit)" if asked and room else f" (HTTP {error.status_code}{said})"
 
 
 def _body(error: openai.APIStatusError) -> dict[str, Any]:
@@ -175,6 +215,8 @@ def _innermost(chain: list[BaseException]) -> str:
     for cause in reversed(chain):
         if isinstance(cause, ConnectionRefusedError):
             return "connection refused"
+        if isinstance(cause, socket.gaierror):
+            return "the host's name is not known"
         if isinstance(cause, OSError) and cause.errno and cause.errno > 0:
             return os.strerror(cause.errno).lower()
     return type(chain[-1]).__name__

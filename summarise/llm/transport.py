@@ -21,7 +21,7 @@ import tenacity
 from openai.types.chat import ChatCompletion
 from pydantic import ValidationError
 
-from summarise.errors import EndpointUnavailableError, RateLimitError, RefusedError, SummariseError
+from summarise.errors import ContextOverflowError, RateLimitError, RefusedError, SummariseError
 from summarise.llm import faults
 from summarise.llm.capability import Capability
 from summarise.llm.pacing import NO_PACE, Pace, PauseTooLongError, retry_after
@@ -129,14 +129,14 @@ class Transport:
             except openai.APIStatusError as error:
                 refused = faults.rejected_parameter(error, capability.droppable(request))
                 if refused is None:
-                    raise self._translated(error) from error
+                    raise self._translated(error, request) from error
                 capability.learn_rejected(refused)
             except PauseTooLongError as error:
                 raise RateLimitError(
                     f"{self.endpoint.base_url} asks to wait {error.seconds:.0f} s (HTTP 429); run again later"
                 ) from error
             except (openai.OpenAIError, TimeoutError, json.JSONDecodeError) as error:
-                raise self._translated(error) from error
+                raise self._translated(error, request) from error
             else:
                 checked = self._checked(completion, request, meter)
                 await self.pace.give_way()
@@ -220,16 +220,20 @@ class Transport:
         sent = sum(len(message.get("content") or "") for message in request["messages"])
         billed = completion.usage.prompt_tokens if completion.usage else 0
         if billed and max(_CUT_INPUT_FROM, billed * _CUT_INPUT_FACTOR) < sent:
-            raise EndpointUnavailableError(
+            raise ContextOverflowError(
                 f"{self.endpoint.base_url} cut the input: {sent} characters were sent, {billed} tokens read; "
-                "raise the server's context length"
+                "raise the server's context length, or set --context-tokens to it"
             )
         choice.message.content = without_thinking(choice.message.content or "")
         return completion
 
-    def _translated(self, error: Exception) -> SummariseError:
+    def _translated(self, error: Exception, request: Mapping[str, Any] | None = None) -> SummariseError:
         return faults.translate(
-            error, base_url=self.endpoint.base_url, model=self.endpoint.model, seconds=self.limits.timeout
+            error,
+            base_url=self.endpoint.base_url,
+            model=self.endpoint.model,
+            seconds=self.limits.timeout,
+            request=request,
         )
 
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
+import signal
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -145,6 +147,30 @@ def records(output: Path) -> list[dict[str, Any]]:
     """The records in the results file, in order of source."""
     with Journal.open(output, create=False, write=False) as journal:
         return [json.loads(record) for record in journal.records()]
+
+
+def batch_killed_at_commit(
+    number: int, after: bool, inputs: list[str], output: str, settings: Mapping[str, Any], options: Mapping[str, Any]
+) -> None:
+    """What a child process does: one batch that kills itself as SQLite is told to commit for the ``number``-th time,
+    or, with ``after``, at the first statement after that commit."""
+    opened, commits = Journal.open, 0
+
+    def count(statement: str) -> None:
+        nonlocal commits
+        if commits == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        commits += statement == "COMMIT"
+        if commits == number and not after:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def counted(path: Path, **how: bool) -> Journal:
+        journal = opened(path, **how)
+        journal._connection.set_trace_callback(count)
+        return journal
+
+    Journal.open = counted  # type: ignore[assignment,method-assign]  # the same class method, in this process only
+    batch_in_child(inputs, output, settings, options)
 
 
 def batch_in_child(inputs: list[str], output: str, settings: Mapping[str, Any], options: Mapping[str, Any]) -> None:

@@ -12,7 +12,15 @@ from collections.abc import Sequence
 from typing import Final
 
 from summarise.extract.claims.answers import NOT_A_CLAIM, UNNAMED, Reading
-from summarise.extract.claims.cues import is_denial, is_hearsay, is_noun, is_passive, is_source, is_telling
+from summarise.extract.claims.cues import (
+    is_denial,
+    is_hearsay,
+    is_impression,
+    is_noun,
+    is_passive,
+    is_source,
+    is_telling,
+)
 from summarise.extract.claims.lexicon import AUXILIARY_VERBS, CLAIM_NOUNS, DETERMINERS, INVERTING
 from summarise.extract.claims.names import COLLECTIVE, PERSONAL, RELATIVE
 from summarise.extract.claims.units import Unit, words
@@ -73,6 +81,8 @@ def _shared(text: str, unit: Unit, cue: Span, previous: Span | None) -> Span | N
 def _of_its_own(text: str, unit: Unit, reading: Reading, previous: Span | None) -> Span | None:
     cue = reading.cue
     subject = subject_before(text, unit, cue)
+    if subject and _word(text, subject) == "it" and is_impression(text, cue):
+        return None
     if subject and is_plain_name(text[subject.start : subject.end]):
         return _with_coordinated(text, unit, subject)
     if reading.claimant.lower() == UNNAMED:

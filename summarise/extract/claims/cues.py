@@ -28,6 +28,7 @@ _OPEN_NOUN_PHRASE: Final = _POSSESSIVES | {"the", "a", "an"}
 _BEFORE_GERUNDS: Final = frozenset({"of", "under", "in"})
 #: With "’s" behind them these are no possessives: "she’s claimed".
 _CONTRACTED: Final = frozenset("he she it who that there".split())
+_IMPRESSIONS: Final = frozenset("seem seems seemed appear appears appeared clear unclear".split())
 #: Words that report a statement or a belief also where nobody is named for it.
 _ANONYMOUS: Final = frozenset(
     "said believed thought known expected reported alleged rumored rumoured understood considered estimated"
@@ -63,6 +64,11 @@ def is_noun(text: str, cue: Span) -> bool:
 def is_hearsay(text: str, cue: Span) -> bool:
     """Whether a cue is an adverb such as "reportedly", which names nobody."""
     return text[cue.start : cue.end].lower() in _HEARSAY
+
+
+def is_impression(text: str, cue: Span) -> bool:
+    """Whether a cue after "it" says how things look, to nobody in particular: "it seems that"."""
+    return text[cue.start : cue.end].rpartition(" ")[2].lower() in _IMPRESSIONS
 
 
 def is_anonymous(text: str, cue: Span) -> bool:

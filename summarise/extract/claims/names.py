@@ -181,7 +181,8 @@ def resolved_name(surface: str, offset: int, names: Names, earlier: Sequence[Ear
             return names.person(last.name) or last.name
         return names.person_before(offset) or (last.name if last else surface)
     if word in COLLECTIVE:
-        return next((spoken.name for spoken in reversed(recent) if not names.is_person(spoken.name)), surface)
+        several = (name for name in (spoken.name for spoken in reversed(recent)) if not names.is_person(name))
+        return next((name for name in several if not _is_unnamed_person(name)), surface)
     return names.full(surface) or surface
 
 

@@ -72,6 +72,8 @@ _CLOSING_TOO: Final = frozenset(
 )
 #: Words between "dubbed by Tarvia" and the name in quotation marks: "as a".
 _NAMED_WITHIN: Final = 3
+_OPENING_MARKS: Final = frozenset("“\"„«‘' ")
+_CLOSING_MARKS: Final = frozenset('”"“», ')
 _RELATIVES: Final = frozenset({"who", "whom", "which", "whose"})
 
 
@@ -212,7 +214,8 @@ def _is_impersonal(text: str, cue: Span) -> bool:
 
 def _without_cue(text: str, unit: Unit, cue: Span, others: Sequence[Attribution]) -> tuple[Span, ...]:
     """The clause around an impersonal cue ("reportedly", "is expected"), in two parts."""
-    start = max(_opening(text, unit), text.rfind(", ", unit.span.start, cue.start) + 2)
+    comma = text.rfind(", ", unit.span.start, cue.start)
+    start = max(_opening(text, unit), comma + 2 if comma >= 0 else unit.span.start)
     end = _clause_end(text, cue.end, _fence(text, cue.end, unit.span.end, others))
     return clean(text, start, cue.start), clean(text, cue.end, end)
 
@@ -327,3 +330,28 @@ def _without_verb(text: str, span: Span) -> Span:
     """What something is said of, without the verb that says it met a reaction: "the visit has drawn"."""
     match = _REACTION.search(text, span.start, span.end)
     return clean(text, span.start, match.start()) if match else span
+
+
+def tight(text: str, content: Span) -> Span:
+    """The content without the marks around a quotation and without the "that" before a clause.
+
+    A mark that closes a quotation inside the content stays.
+    """
+    span = content
+    if text[span.start : span.start + 5].lower() == "that ":
+        span = Span(span.start + 5, span.end)
+    start, end = span.start, span.end
+    while start < end and text[start] in _OPENING_MARKS:
+        start += 1
+    while end > start and text[end - 1] in _CLOSING_MARKS and not _closes_inside(text, start, end):
+        end -= 1
+    inner = Span(start, end).trimmed(text)
+    return inner if len(inner) else content
+
+
+def _closes_inside(text: str, start: int, end: int) -> bool:
+    """Whether the last character closes a quotation that opens behind the first one."""
+    inside = text[start : end - 1]
+    return (text[end - 1] == "”" and inside.count("“") > inside.count("”")) or (
+        text[end - 1] == '"' and inside.count('"') % 2 == 1
+    )
