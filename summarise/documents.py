@@ -89,7 +89,7 @@ def from_text(text: str, *, source: str = "-") -> Document:
 
 
 def from_value(value: str, *, source: str, notes: tuple[tuple[str, str], ...] = ()) -> Document:
-    """A document from a field of a table or a JSON value, held to what is asked of files.
+    """A document from a string of somebody else's (a field of a table, a caller's), held to what is asked of files.
 
     Raises:
         UnreadableDocumentError: if it is empty, too large, has control characters or is no valid Unicode.
@@ -97,11 +97,11 @@ def from_value(value: str, *, source: str, notes: tuple[tuple[str, str], ...] = 
     try:
         size = len(value) if value.isascii() else len(value.encode())
     except UnicodeEncodeError:
-        raise UnreadableDocumentError(f"{source}: the text has half a surrogate pair; repair the row") from None
+        raise UnreadableDocumentError(f"{source}: the text has half a surrogate pair; repair it") from None
     if size > MAX_BYTES:
         raise _too_large(source)
     if _has_controls(_utf8(value)):
-        raise UnreadableDocumentError(f"{source}: the text has control characters; repair the row")
+        raise UnreadableDocumentError(f"{source}: the text has control characters; take them out")
     return Document(source, from_text(value, source=source).text, notes)
 
 

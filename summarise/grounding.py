@@ -23,7 +23,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -349,18 +349,47 @@ def unsupported_facts(claim: str, support: str) -> tuple[str, ...]:
     ignored, and "Iranian" is borne out by "Iran". A capital that opens a sentence makes no name unless
     the same word stands capitalised further on.
     """
-    known = read_items(fold(support), support)
-    folded = fold(claim)
-    items = read_items(folded, claim)
+    return Support(support).lacks(claim)
+
+
+class Support:
+    """A text that may bear out what is said of it; it is read once, when first needed."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def lacks(self, claim: str) -> tuple[str, ...]:
+        """What :func:`unsupported_facts` finds."""
+        folded = fold(claim)
+        facts = list(_facts(read_items(folded, claim)))
+        if all(name and self._has_word(folded.original(item.start, item.end, claim).of(claim)) for item, name in facts):
+            return ()  # as it mostly is; reading the whole text for meaning takes a hundred times as long
+        missing: list[tuple[int, int, bool]] = []
+        for item, name in facts:
+            if borne_out(item, self._items, name=name):
+                continue
+            # The words of one name come out together: "Anna Brook", not "Anna" and "Brook".
+            if name and missing and missing[-1][2] and folded.text[missing[-1][1] : item.start].isspace():
+                missing[-1] = (missing[-1][0], item.end, True)
+            else:
+                missing.append((item.start, item.end, name))
+        return tuple(folded.original(start, end, claim).of(claim) for start, end, _ in missing)
+
+    def _has_word(self, word: str) -> bool:
+        start = self.text.find(word)
+        while start >= 0 and _cuts_word(self.text, start, start + len(word)):
+            start = self.text.find(word, start + 1)
+        return start >= 0
+
+    @cached_property
+    def _items(self) -> list[Item]:
+        return read_items(fold(self.text), self.text)
+
+
+def _facts(items: Sequence[Item]) -> Iterator[tuple[Item, bool]]:
+    """The numbers, dates and names among the items, and whether each is a name."""
     repeated = {item.key for item in items if item.kind is Kind.name}
-    missing: list[tuple[int, int, bool]] = []
     for item in items:
         name = item.kind is Kind.name or (item.capital and item.kind is Kind.word and item.key in repeated)
-        if not (name or item.kind in (Kind.number, Kind.date)) or borne_out(item, known, name=name):
-            continue
-        # The words of one name come out together: "Anna Brook", not "Anna" and "Brook".
-        if name and missing and missing[-1][2] and folded.text[missing[-1][1] : item.start].isspace():
-            missing[-1] = (missing[-1][0], item.end, True)
-        else:
-            missing.append((item.start, item.end, name))
-    return tuple(folded.original(start, end, claim).of(claim) for start, end, _ in missing)
+        if name or item.kind in (Kind.number, Kind.date):
+            yield item, name

@@ -202,7 +202,9 @@ class Judgement:
         """ "30" for "at least 30", "two or three" for "two in three": what says how a number is meant is another."""
         for before, after in self._gaps:
             numbers = [self._text[pair.text].kind is Kind.number for pair in (before, after)]
-            if any(numbers) and not self._is_elided(before, after):
+            beyond = self._text[after.text + 1 : after.text + 2]
+            near = any(numbers) or (self._text[after.text].key == "a" and beyond and beyond[0].kind is Kind.number)
+            if near and not self._is_elided(before, after):
                 added, dropped = ({item.key for item in side} for side in self._between(before, after))
                 if (all(numbers) and added != dropped) or (added ^ dropped) & BOUNDS:
                     return True
@@ -220,7 +222,7 @@ class Judgement:
     def _subject_hidden(self) -> bool:
         """ "The court … did" for "The court [found that Marlow] did": an ellipsis that takes another's words over.
 
-        It ends a clause whose subject it hides, or begins with a verb in another sentence.
+        It ends a clause whose subject it hides, or begins with a verb in another sentence or half of one.
         """
         for before, after in self._gaps:
             dropped = self._between(before, after)[1]
@@ -235,7 +237,7 @@ class Judgement:
                     return True
             if verb.key in AUXILIARIES or (verb.kind is Kind.word and verb.key.endswith("ed")):
                 gap = self._folded[self._text[before.text].end : verb.start]
-                if any(mark in gap for mark in SENTENCE_ENDS):
+                if any(mark in gap for mark in (*SENTENCE_ENDS, "; ")):
                     return True
         return False
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from summarise import __version__
 from summarise.chunking import cut_sentences
-from summarise.documents import Document, from_text, read_path
+from summarise.documents import Document, from_value, read_path
 from summarise.errors import UsageError
 from summarise.extract import Strategy, choose
 from summarise.extract.asking import Asker, Budget, Listener
@@ -104,7 +104,7 @@ async def asummarise(
     if settings is not None and overrides:
         raise UsageError(f"give settings or {', '.join(overrides)}, not both")
     settings = settings or load(overrides, overrides_origin="call").settings
-    document = read_path(source) if isinstance(source, Path) else from_text(source)
+    document = read_path(source) if isinstance(source, Path) else from_value(source, source="-")
     async with open_model(settings) as model:
         return await summarise_document(document, model, settings, include_text=include_text, listener=listener)
 

@@ -136,7 +136,7 @@ def _validated(values: Mapping[str, Any], origins: Mapping[str, str]) -> Setting
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         field = str(first["loc"][0]) if first["loc"] else "settings"
+        why = first["msg"].removeprefix("Value error, ")
         raise ConfigurationError(
-            f"{field} ({origins.get(field, 'unknown')}) is not right: {first['msg']}; "
-            "`summarise config` shows every setting"
+            f"{field} ({origins.get(field, 'unknown')}) is not right: {why}; `summarise config` shows every setting"
         ) from None

@@ -104,6 +104,7 @@ _LISTS: tuple[tuple[Kind, Mapping[str, str]], ...] = (
 _LISTED = {word: (kind, key) for kind, listed in reversed(_LISTS) for word, key in listed.items()}
 # Only these, or a digit, begin an item that may take more than one word.
 _LEADING = frozenset((*CURRENCIES, *ONES, *TENS, *SCALES, *MONTHS, *MONTH_SHORT, "a", *(first for first, _ in PHRASES)))
+_MONEY = frozenset((*CURRENCIES, "florin", "crown", "cent"))
 _STOPS = frozenset(".!?:;")
 _LONGEST_NUMBER = 16  # digits and separators, or words; the precision of Decimal is 28 digits
 _UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -219,6 +220,8 @@ class _Reader:
         if unit and self._text() == "m":
             value, self._at = value * 10**6, self._at + 1
         elif not unit:
+            if self._text() == "m" and UNITS.get(self._text(1)) in _MONEY:
+                value, self._at = value * 10**6, self._at + 1  # "2.4m crowns": no metres
             unit = self._unit_after()
         month = _month(self._text()) if unit in ("", "th") else None
         end = self._tokens[self._at - 1].end

@@ -1,7 +1,7 @@
 """Nasty pairs for grounding_cases.jsonl: texts, quotes they do not bear out, and quotes they do.
 
 Written to break the code, by kind of difference (negation, roles, numbers, quantities, opposites, ellipses, scripts,
-odd characters, conditions): the fourth set before its rules were there, the fifth after. Everything is made up.
+odd characters, conditions): the fourth set before its rules were there, the fifth after, and the sixth after that. Everything is made up.
 """
 
 # ruff: noqa: E501 - a quote and its passage are easier to compare on one line
@@ -789,6 +789,87 @@ FIFTH: tuple[Attack, ...] = (
                 "Turnout fell to 41.5% … the lowest since 1988",
                 "fuzzy",
                 "Turnout fell to 41.5% from 63%, the lowest since 1988",
+            ),
+        ),
+    ),
+)
+
+SIXTH: tuple[Attack, ...] = (
+    (
+        "The clinic in Orvane will stay open until June, the health board decided by seven votes to five, after nurses threatened to quit. Its director, Hana Brill, blamed the regional office, which had frozen 2.4 million crowns, and thanked donors who gave roughly a tenth of that. “We never turned anybody away,” she said, “and we won’t begin now.” The board's chair, Otto Lenz, voted against. Two of the five wards reopen on 9 May; the other three do not.",
+        (
+            "The clinic in Orvane will close in June",
+            "The clinic in Orvane will stay closed until June",
+            "The clinic in Orvane will stay open after June",
+            "The clinic in Orvane will stay open until July",
+            "decided by five votes to seven",
+            "decided by seventeen votes to five",
+            "before nurses threatened to quit",
+            "after nurses quit",
+            "after nurses promised to stay",
+            "after doctors threatened to quit",
+            "Its director, Otto Lenz, blamed the regional office",
+            "Hana Brill blamed the health board",
+            "The regional office blamed Hana Brill",
+            "which had frozen 24 million crowns",
+            "which had freed 2.4 million crowns",
+            "which had frozen 2.4 million euros",
+            "which hadn't frozen 2.4 million crowns",
+            "donors who gave roughly a third of that",
+            "donors who gave a tenth of that",
+            "donors who gave more than a tenth of that",
+            "We turned anybody away",
+            "We never turned everybody away",
+            "we will begin now",
+            "we won't stop now",
+            "We … turned anybody away",
+            "we … begin now",
+            "Otto Lenz voted for",
+            "Hana Brill voted against",
+            "The board's chair voted in favour",
+            "Two of the five wards close on 9 May",
+            "Three of the five wards reopen on 9 May",
+            "All of the five wards reopen on 9 May",
+            "Two of the five wards reopen on 19 May",
+            "Two of the five wards do not",
+            "the other three reopen on 9 May",
+            "the other two do not",
+            "Hana Brill … voted against",
+            "The clinic … voted against",
+            "the health board … had frozen 2.4 million crowns",
+            "Two of the five wards … do not",
+            "nurses threatened to strike",
+            "the regional office thanked donors",
+            "Hana Brill, the regional director, blamed the office",
+        ),
+        (
+            (
+                "The clinic in Orvane will stay open until June",
+                "exact",
+                "The clinic in Orvane will stay open until June",
+            ),
+            ("the health board decided by 7 votes to 5", "fuzzy", "the health board decided by seven votes to five"),
+            ("which had frozen 2.4m crowns", "fuzzy", "which had frozen 2.4 million crowns"),
+            ("which had frozen 2,400,000 crowns", "fuzzy", "which had frozen 2.4 million crowns"),
+            ("We never turned anybody away", "exact", "We never turned anybody away"),
+            ("we will not begin now", "fuzzy", "we won’t begin now"),
+            (
+                "The board’s chair, Otto Lenz, voted against",
+                "normalised",
+                "The board's chair, Otto Lenz, voted against",
+            ),
+            ("2 of the 5 wards reopen on May 9", "fuzzy", "Two of the five wards reopen on 9 May"),
+            ("the other three do not", "exact", "the other three do not"),
+            (
+                "Its director … blamed the regional office",
+                "fuzzy",
+                "Its director, Hana Brill, blamed the regional office",
+            ),
+            ("Hana Brill, blamed the regional office", "exact", "Hana Brill, blamed the regional office"),
+            (
+                "The clinic in Orvane will stay open until June … after nurses threatened to quit",
+                "fuzzy",
+                "The clinic in Orvane will stay open until June, the health board decided by seven votes to five, after nurses threatened to quit",
             ),
         ),
     ),

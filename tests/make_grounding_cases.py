@@ -12,11 +12,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from grounding_attacks import FIFTH, FOURTH
+from grounding_attacks import FIFTH, FOURTH, SIXTH
 
 CASES: list[dict[str, Any]] = []
 FALSE = {"negated", "number", "unit", "date", "name", "swapped", "opposite", "hedge", "role", "word", "made-up",
-         "inside", "empty", "elided-false", "stitched", "second-false", "third-false", "fourth-false", "fifth-false"}  # fmt: skip
+         "inside", "empty", "elided-false", "stitched", "second-false", "third-false", "fourth-false", "fifth-false", "sixth-false"}  # fmt: skip
 
 
 def case(
@@ -764,7 +764,7 @@ def third() -> None:
 
 
 def attacks() -> None:
-    for number, texts in (("fourth", FOURTH), ("fifth", FIFTH)):
+    for number, texts in (("fourth", FOURTH), ("fifth", FIFTH), ("sixth", SIXTH)):
         for text, false_quotes, true_quotes in texts:
             for quote in false_quotes:
                 case(f"{number}-false", text, quote, "not grounded")

@@ -266,3 +266,12 @@ async def test_every_chunk_has_its_own_second_look(scripted_server: Start) -> No
     assert "Oskerin" not in asked[0]
     assert record.abstract == "Joined."
     assert codes(record) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [("half \ud800 a pair", "half a surrogate pair"), ("a \x00 in it", "control characters"), (" ", "is empty")],
+)
+async def test_a_string_is_held_to_what_is_asked_of_files(text: str, why: str) -> None:
+    with pytest.raises(errors.UnreadableDocumentError, match=why):
+        await summarise.asummarise(text, base_url="http://127.0.0.1:9/v1", model="m", api_key="k")

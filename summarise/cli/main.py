@@ -305,7 +305,7 @@ def _unexpected(error: Exception) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         print(error.format_message())
         return EXIT_DONE
-    _complain(f"{error.format_message()} See `summarise --help`.")
+    _complain(f"{error.format_message().rstrip('.')}. See `summarise --help`.")
     return EXIT_USAGE
 
 

@@ -14,7 +14,7 @@ from functools import lru_cache
 from itertools import chain
 
 from summarise.extract.drafts import AUTHOR, ActorDraft, ClaimDraft, Draft, EvidenceDraft, StanceDraft
-from summarise.grounding import unsupported_facts
+from summarise.grounding import Support, unsupported_facts
 from summarise.schemas import Actor, Claim, Evidence, Notice, Offsets, Ref, Stance
 from summarise.text import Span, fold
 
@@ -62,10 +62,16 @@ def merge(text: str, draft: Draft) -> Rows:
     """
     actors = _merged_actors(text, draft.actors)
     ids = _Directory(actors)
-    claims = [_claim(text, f"c{n}", claim, ids) for n, claim in enumerate(_unique(draft.claims), 1)]
+    drafts = list(_unique(draft.claims))
+    claims = [_claim(text, f"c{n}", claim, ids) for n, claim in enumerate(drafts, 1)]
     stances = [_stance(text, f"s{n}", stance, ids) for n, stance in enumerate(_merged_stances(draft.stances), 1)]
     rows = [_actor(f"a{n}", actor) for n, actor in enumerate(actors, 1)]
-    warnings = [*_warnings(draft, rows, claims, stances), *_unsupported(text, draft.actors, claims, stances)]
+    free = [claim for made, claim in zip(drafts, claims, strict=True) if not _copied(made)]
+    warnings = [
+        *_warnings(draft, rows, claims, stances),
+        *_strange_names(text, draft.actors, claims, stances),
+        *_excess(text, free),
+    ]
     return Rows(rows, claims, stances, warnings)
 
 
@@ -269,20 +275,17 @@ def _warnings(
     return warnings
 
 
-def _unsupported(
+def _strange_names(
     text: str, actors: Sequence[ActorDraft], claims: Sequence[Claim], stances: Sequence[Stance]
 ) -> Iterator[Notice]:
-    """Rows that say more than their evidence, by id.
-
-    A name that stands for a pronoun of the sentence is no excess: claimants, holders and targets need only stand
-    somewhere in the text, as actors' names and aliases do that have mentions.
-    """
+    """Rows with a claimant, holder or target that the document does not name, by id."""
     borne = {name for actor in actors if actor.mentions for name in (actor.name, *actor.aliases)}
     refs = {row.id: [row.claimant.name] for row in claims} | {
         row.id: [row.holder.name, row.target.name] for row in stances
     }
     names = {name for listed in refs.values() for name in listed} - borne - {AUTHOR}
-    absent = {name for name in names if name not in text and unsupported_facts(f", {name}", text)}
+    support = Support(text)
+    absent = {name for name in names if name not in text and support.lacks(f", {name}")}
     strange = [identity for identity, listed in refs.items() if absent & set(listed)]
     if strange:
         yield Notice(
@@ -290,6 +293,18 @@ def _unsupported(
             message=f"{len(strange)} rows have a claimant, holder or target whose name does not stand in the text: "
             + _listed(strange),
         )
+
+
+def _copied(claim: ClaimDraft) -> bool:
+    """Whether the claim's text is composed of the document's own words alone."""
+    return claim.text is None and all(evidence.span is not None for evidence in claim.evidence)
+
+
+def _excess(text: str, claims: Sequence[Claim]) -> Iterator[Notice]:
+    """Claims whose text says more than their evidence, by id.
+
+    The claimant's name is no excess where it stands for a pronoun of the sentence; see :func:`_strange_names`.
+    """
     excess = [claim.id for claim in claims if unsupported_facts(claim.text, _support(text, claim))]
     if excess:
         yield Notice(

@@ -17,7 +17,7 @@ from summarise.extract.asking import Asker, Budget
 from summarise.extract.boilerplate import boilerplate_notes, find_boilerplate, without
 from summarise.extract.drafts import AUTHOR, ActorDraft, ClaimDraft, Draft, EvidenceDraft, StanceDraft, grounded
 from summarise.extract.quotation import is_quoted, quoted_spans
-from summarise.grounding import Grounder, Grounding, unsupported_facts
+from summarise.grounding import Grounder, Grounding, Located, Support
 from summarise.llm.client import Question
 from summarise.prompts import load_recipe
 from summarise.schemas import Attribution
@@ -62,8 +62,9 @@ class SingleStrategy:
                 max_tokens=budget.max_output_tokens,
             )
             answer = (await asker.ask(question, SingleAnswer)).value
-            answers.append(await self._second_look(answer, chunk, rows, asker, budget))
-        abstract, notes = await self._abstract([answer.abstract for answer in answers], document.text, asker, budget)
+            support = rows.support if len(chunks) == 1 else Support(chunk.span.of(document.text))
+            answers.append(await self._second_look(answer, chunk, rows, support, asker, budget))
+        abstract, notes = await self._abstract([answer.abstract for answer in answers], rows.support, asker, budget)
         return Draft(
             abstract=abstract,
             actors=tuple(rows.actors(row for answer in answers for row in answer.actors)),
@@ -73,12 +74,11 @@ class SingleStrategy:
         )
 
     async def _second_look(
-        self, answer: SingleAnswer, chunk: Chunk, rows: _Rows, asker: Asker, budget: Budget
+        self, answer: SingleAnswer, chunk: Chunk, rows: _Rows, support: Support, asker: Asker, budget: Budget
     ) -> SingleAnswer:
         """The answer with what a second question mends of it; as it is if there is nothing to ask."""
         loose = rows.loose(answer)[:_COPIES_SHOWN]
-        part = chunk.span.of(rows.text)
-        facts = unsupported_facts(answer.abstract, part)
+        facts = support.lacks(answer.abstract)
         if not (loose or facts) or not asker.model.reasks:
             return answer
         copies = [
@@ -107,12 +107,12 @@ class SingleStrategy:
             update={
                 "claims": [better.get(id(row), row) for row in answer.claims],
                 "stances": [better.get(id(row), row) for row in answer.stances],
-                "abstract": _better_abstract(answer.abstract, second.abstract, part) if facts else answer.abstract,
+                "abstract": _better_abstract(answer.abstract, second.abstract, support) if facts else answer.abstract,
             }
         )
 
     async def _abstract(
-        self, parts: Sequence[str], text: str, asker: Asker, budget: Budget
+        self, parts: Sequence[str], support: Support, asker: Asker, budget: Budget
     ) -> tuple[str, tuple[tuple[str, str], ...]]:
         """The abstract of the whole, with its warnings; of several parts it is written anew."""
         abstract = parts[0].strip()
@@ -120,13 +120,13 @@ class SingleStrategy:
             stripped = [part.strip() for part in parts]
             user = self.recipe.render("abstract_user", parts=stripped)
             abstract = await self._written(user, asker, budget)
-            facts = unsupported_facts(abstract, text)
+            facts = support.lacks(abstract)
             if facts and asker.model.reasks:
                 asker.model.transport.reasked(asker.meter)
                 user = self.recipe.render("abstract_second_user", parts=stripped, facts=facts)
                 with suppress(*_SECOND_FAILURES):
-                    abstract = _better_abstract(abstract, await self._written(user, asker, budget), text)
-        left = unsupported_facts(abstract, text)
+                    abstract = _better_abstract(abstract, await self._written(user, asker, budget), support)
+        left = support.lacks(abstract)
         if not left:
             return abstract, ()
         return abstract, (
@@ -157,12 +157,23 @@ def _long_words(words: str) -> set[str]:
     return {token.text for token in read_tokens(fold(words).text) if len(token.text) >= _LONG or unspaced(token.text)}
 
 
-def _better_abstract(first: str, second: str, text: str) -> str:
+def _better_abstract(first: str, second: str, support: Support) -> str:
     """The second one if it says less that the document does not have."""
     second = second.strip()
-    if second and len(unsupported_facts(second, text)) < len(unsupported_facts(first, text)):
-        return second
-    return first
+    return second if second and len(support.lacks(second)) < len(support.lacks(first)) else first
+
+
+class _Remembering(Grounder):
+    """Locates the words of a row once, though they are looked at twice."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._located: dict[tuple[str, Span | None], Located] = {}
+
+    def locate(self, quote: str, *, near: Span | None = None) -> Located:
+        if (quote, near) not in self._located:
+            self._located[quote, near] = super().locate(quote, near=near)
+        return self._located[quote, near]
 
 
 class _Rows:
@@ -172,7 +183,8 @@ class _Rows:
         self.text = text
         self._sentences = sentences
         self._numbered = numbered
-        self._grounder = Grounder(text)
+        self.support = Support(text)
+        self._grounder = _Remembering(text)
         self._quotations = quoted_spans(text)
 
     def actors(self, rows: Iterable[ActorRow]) -> list[ActorDraft]:
