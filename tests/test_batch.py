@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -24,7 +26,16 @@ from support.batch_runs import (
 )
 from support.server import completion, delay
 
-from summarise.batch.events import DocumentDone, DocumentFailed, DocumentReused, Event, ModelReady, RunEnded, RunStarted
+from summarise.batch.events import (
+    DocumentDone,
+    DocumentFailed,
+    DocumentReused,
+    DocumentStarted,
+    Event,
+    ModelReady,
+    RunEnded,
+    RunStarted,
+)
 from summarise.batch.identity import identify, strategy_name, work_key
 from summarise.batch.options import BatchOptions
 from summarise.batch.run import asummarise_batch
@@ -256,6 +267,36 @@ def test_a_bound_on_the_cost_is_reached(tmp_path):
     assert budget_reached(options, tally, started=0) is None
     tally.cost_usd = 0.51
     assert budget_reached(options, tally, started=3) == "--max-cost 0.5 was reached ($0.5100)"
+
+
+def test_places_are_used_while_results_are_saved_but_not_without_bound(scripted_server, tmp_path):
+    """Another program holds SQLite's lock, so nothing can be saved for a while."""
+    folder, output = write_documents(tmp_path / "docs", range(20)), tmp_path / "r.db"
+    server = scripted_server(answering)
+    other: list[sqlite3.Connection] = []
+    asked: list[int] = []
+
+    def let_go() -> None:
+        deadline = time.monotonic() + 10
+        while len(server.completions) < 7 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(0.4)
+        asked.append(len(server.completions))
+        other[0].rollback()
+
+    releasing = threading.Thread(target=let_go)
+
+    def listen(event: Event) -> None:
+        if isinstance(event, DocumentStarted) and not other:
+            other.append(sqlite3.connect(output, check_same_thread=False, isolation_level=None))
+            other[0].execute("BEGIN IMMEDIATE")
+            releasing.start()
+
+    report = run_batch([folder], output, settings_for(server, tmp_path), listener=listen, concurrency=4)
+    releasing.join()
+    other[0].close()
+    assert asked == [7]
+    assert (report.exit_code, report.totals.done, len(server.completions)) == (0, 20, 20)
 
 
 async def test_stop_finishes_what_is_in_flight_and_the_next_run_goes_on(scripted_server, tmp_path):

@@ -44,6 +44,7 @@ class Outcomes:
         """Commit a record; those who wait for the same text get it too."""
         state = self._state
         item.saving = True
+        state.answers_came(item)
         self._refused_in_a_row = 0
         usage = usage_of(item.meter, state.job.pricing)
         state.tally.spend(usage)
@@ -123,6 +124,7 @@ class Outcomes:
     async def _fail(self, item: Item, error: Exception, watch: Stopwatch) -> None:
         state = self._state
         item.saving = True
+        state.answers_came(item)
         # From here on a document with the same text is asked about for itself: it would not be in these rows.
         state.leaders.pop(item.work_key, None)
         usage = usage_of(item.meter, state.job.pricing)

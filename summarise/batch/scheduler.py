@@ -80,7 +80,7 @@ class Scheduler:
         state.tally.found = self._intake.found
         state.tally.discovery_finished = self._admission.finished or self._intake.counted
         return state.tally.snapshot(
-            in_flight=len(state.tasks),
+            in_flight=state.asking,
             concurrency=state.target if state.model is not None else 0,
             paused_seconds=state.outage.seconds,
             limited_seconds=(state.pace.limited_seconds or None) if state.pace is not None else None,
@@ -146,7 +146,7 @@ class Scheduler:
     def _fill(self) -> float | None:
         """Start what there is room for; returns how long to wait for news, None for as long as it takes."""
         state = self._state
-        while len(state.tasks) < state.target:
+        while state.has_room:
             retry_in = state.again[0].not_before - time.monotonic() if state.again else None
             many = len(state.again) > _MOST_PUT_BACK + 2 * state.target
             if state.waiting and not many:
@@ -185,12 +185,12 @@ class Scheduler:
 
     def _spawn(self, work: Coroutine[Any, Any, None], item: Item | None) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
-        self._state.tasks[task] = item
+        self._state.begun(task, item)
         task.add_done_callback(self._task_ended)
         return task
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:
-        item = self._state.tasks.pop(task, None)
+        item = self._state.ended(task)
         if item is not None:
             item.probing = False
         if task is self._probe:
@@ -242,7 +242,12 @@ class Scheduler:
         characters, strategy = len(item.document.text), state.job.identity.strategy
         if takes_many_questions(characters, strategy=strategy, settings=state.job.settings):
             return Kept(state.writer, item.work_key, state.answered)
-        return Heard(state.answered)
+
+        def came() -> None:
+            state.answered()
+            state.answers_came(item)
+
+        return Heard(came)
 
     async def _ask_for_life(self) -> None:
         """The smallest question there is, to tell a dead endpoint from documents it cannot take."""

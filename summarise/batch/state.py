@@ -73,16 +73,31 @@ class RunState:
         self.started = 0
         self.ending: Ending | None = None
         self.listener_error: Exception | None = None
+        self._answered = 0
         self._fresh: dict[str, int] = {}
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
 
     @property
     def target(self) -> int:
-        """Documents in work at once: enough to keep the pace's limit full while others are being saved."""
+        """Documents that are being asked about at once: a few wait for a place, so that none stays empty."""
         if self.pace is None or self.job.identity.embedded or not self.form_is_known:
             return 1
         return self.pace.limit + self.pace.limit // 8
+
+    @property
+    def asking(self) -> int:
+        """Documents in work whose answers have not all come, as far as can be told."""
+        return len(self.tasks) - self._answered
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another document may be begun.
+
+        Those that are answered do not stand in the way: when many answers come at once, working on them takes as
+        long as the endpoint takes for the next ones. But they are bounded, since what they cost is not counted yet.
+        """
+        return self.asking < self.target and len(self.tasks) < 2 * self.target - 1
 
     @property
     def form_is_known(self) -> bool:
@@ -129,6 +144,25 @@ class RunState:
             self.emit(PauseEnded(round(lasted, 3)))
             self.wake()
 
+    def begun(self, task: asyncio.Task[None], item: Item | None) -> None:
+        """Something is in flight."""
+        self.tasks[task] = item
+
+    def answers_came(self, item: Item) -> None:
+        """What is left of the document needs no place in flight (but for a re-ask, which is rare)."""
+        if not item.answered:
+            item.answered = True
+            self._answered += 1
+            self.wake()
+
+    def ended(self, task: asyncio.Task[None]) -> Item | None:
+        """It is in flight no more; returns the document, if it was one."""
+        item = self.tasks.pop(task, None)
+        if item is not None and item.answered:
+            item.answered = False  # it may have been put back, and will be asked about again
+            self._answered -= 1
+        return item
+
     def wake(self) -> None:
         """Something happened that those who wait should look at."""
         self._changed.set()
@@ -147,7 +181,7 @@ class RunState:
 
     async def enqueue(self, item: Item) -> None:
         """Put a document into the queue, when there is room in it."""
-        while len(self.waiting) >= max(2, self.target // 2) and self.ending is None:
+        while len(self.waiting) >= max(2, self.target) and self.ending is None:
             self._room.clear()
             await self._room.wait()
         self.leaders[item.work_key] = item

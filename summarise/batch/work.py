@@ -35,7 +35,7 @@ class Item:
     ``followers`` (name, position) have the same text and wait for its result; ``failures`` counts failures at
     the endpoint with answers to others in between, after which it waits until ``not_before``; ``meter`` is what
     was spent on it in this run, over all tries; ``probing`` if it is to show whether the endpoint is back;
-    while ``saving`` its outcome is being written.
+    ``answered`` once what is left is work of ours; while ``saving`` its outcome is being written.
     """
 
     name: str
@@ -48,6 +48,7 @@ class Item:
     not_before: float = 0.0
     meter: Meter | None = None
     probing: bool = False
+    answered: bool = False
     saving: bool = False
 
     def spent(self, meter: Meter) -> None:
