@@ -17,7 +17,7 @@ from support.server import ScriptedServer, completion
 from summarise.cli import main as cli
 from summarise.llm.plain import as_plain_text
 
-BEFORE = "Mayor Ilvara Oskerin said on Monday that the harbour will close in March."
+BEFORE = "Ilvara Oskerin, the town's mayor, said on Monday that the harbour will close in March."
 AFTER = "Marek Tolluin, who leads the union, said the plan would ruin the town."
 
 PLANTED = {
