@@ -110,7 +110,7 @@ def _run(command: BatchCommand) -> None:
 
 @contextmanager
 def _seldom_collected() -> Iterator[None]:
-    """Look for cycles after so many new objects only: by default (700) it takes a sixth of the processor time a
+    """Look for cycles after so many new objects only: by default (700, Python 3.11) it takes a sixth of the time a
     document needs (docs/performance.md), and hardly anything here is in a cycle."""
     usual = gc.get_threshold()
     gc.set_threshold(_NEW_OBJECTS, *usual[1:])
