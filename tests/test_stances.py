@@ -17,20 +17,10 @@ from summarise.extract.asking import Token
 from summarise.extract.claims import FoundClaim
 from summarise.extract.drafts import ActorDraft
 from summarise.extract.merge import mentions_of
-from summarise.extract.stances import (
-    LEAST_SURE,
-    MOST_ASKED,
-    FoundStance,
-    Pair,
-    Place,
-    StanceWord,
-    coordinated,
-    decided,
-    extract_stances,
-    opposed,
-    pairs_to_ask,
-    things,
-)
+from summarise.extract.stances import MOST_ASKED, FoundStance, extract_stances
+from summarise.extract.stances.pairs import Pair, Place, coordinated, opposed, pairs_to_ask
+from summarise.extract.stances.step import LEAST_SURE, StanceWord, decided
+from summarise.extract.stances.things import things
 from summarise.text import Span
 
 TEXT = (
