@@ -7,9 +7,9 @@ Invariant: nothing is asked and nothing is written. Tokens come from what docume
 needed before, as the results file has them; where it has none, from figures measured once and named as such.
 An unknown price or speed is None, never a guess.
 
-Source of the shipped figures: the default embedded model on 54 news articles of 951 to 6,249 characters, 177,897 in all,
-``stepwise``, lines fitted by least squares (docs/quality.md, section 3); one example of 1,229 characters, ``single``
-(``cassettes/test_examples``); for seconds five articles of 2,400 to 6,300 characters, 222 s in all.
+Source of the shipped figures: the default embedded model on 54 news articles of 951 to 6,249 characters, 177,897 in
+all, ``stepwise``, lines fitted by least squares (docs/quality.md, section 3); one example of 1,229 characters,
+``single`` (``cassettes/test_examples``); for seconds five articles of 2,400 to 6,300 characters, 222 s in all.
 """
 
 from __future__ import annotations
