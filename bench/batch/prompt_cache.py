@@ -150,7 +150,9 @@ async def send(asked: Sequence[Sequence[Request]], way: Way, settings: Settings,
             "messages": [{"role": "user", "content": "Say yes."}],
             "max_tokens": 1,
         }
-        await Transport(own.endpoint, own.limits).chat(warming, model.capability, Meter())
+        warm = Transport(own.endpoint, own.limits)
+        await warm.chat(warming, model.capability, Meter())
+        await warm.close()
         began = time.monotonic()
         for request in requests:
             await transport.chat(request, model.capability, meter)
