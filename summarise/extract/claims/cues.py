@@ -41,6 +41,11 @@ _ANONYMOUS: Final = frozenset(
 _HEARSAY: Final = frozenset("reportedly allegedly supposedly purportedly presumably apparently".split())
 
 
+def _last_word(text: str, cue: Span) -> str:
+    """The cue without its auxiliaries, in small letters."""
+    return cue.of(text).rpartition(" ")[2].lower()
+
+
 def is_telling(text: str, cue: Span) -> bool:
     """Whether a cue such as "told" has an addressee between it and its content."""
     return _TELLING.search(text, cue.start, cue.end) is not None
@@ -48,7 +53,7 @@ def is_telling(text: str, cue: Span) -> bool:
 
 def is_naming(text: str, cue: Span) -> bool:
     """Whether a cue gives its object a name, which ends where its quotation does: "dubbed", "called"."""
-    return text[cue.start : cue.end].rpartition(" ")[2].lower() in _NAMING
+    return _last_word(text, cue) in _NAMING
 
 
 def is_source(text: str, cue: Span) -> bool:
@@ -58,7 +63,7 @@ def is_source(text: str, cue: Span) -> bool:
 
 def is_noun(text: str, cue: Span) -> bool:
     """Whether a cue is a noun such as "warnings"."""
-    return text[cue.start : cue.end].rpartition(" ")[2].lower() in CUE_NOUNS
+    return _last_word(text, cue) in CUE_NOUNS
 
 
 def is_hearsay(text: str, cue: Span) -> bool:
@@ -68,7 +73,7 @@ def is_hearsay(text: str, cue: Span) -> bool:
 
 def is_impression(text: str, cue: Span) -> bool:
     """Whether a cue after "it" says how things look, to nobody in particular: "it seems that"."""
-    return text[cue.start : cue.end].rpartition(" ")[2].lower() in _IMPRESSIONS
+    return _last_word(text, cue) in _IMPRESSIONS
 
 
 def is_anonymous(text: str, cue: Span) -> bool:

@@ -191,9 +191,9 @@ def _taking_part(text: str, target: ActorDraft) -> ActorDraft:
 def _own_country(actor: ActorDraft) -> str | None:
     """The country a person's role speaks for: a "Danish president" is asked about for others, not for Denmark."""
     words = (actor.role or "").split()
-    known = {**wordlists.demonyms(), **wordlists.country_forms()}
     forms = (" ".join(words[:length]) for length in range(len(words), 0, -1))
-    return next((known[form].name for form in forms if form in known), None)
+    known = (wordlists.country_forms().get(form) or wordlists.demonyms().get(form) for form in forms)
+    return next((country.name for country in known if country), None)
 
 
 def _alike(text: str, asked: Pair, other: Pair, mentions: Mapping[str, Sequence[Span]]) -> bool:
